@@ -1,0 +1,228 @@
+"""What kinspect found: frozen values, the same for every input and output format."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from kinspect.errors import FormatError, KinspectError, Where
+from kinspect.target import EntryID, MachineFlags
+
+
+class Form(StrEnum):
+    """How a bundle is stored."""
+
+    PLAIN = "plain"  #: `__CLANG_OFFLOAD_BUNDLE__`
+    CCOB = "ccob"  #: the same, compressed
+    ELF = "elf"  #: a bare AMDGPU code object in place of a bundle
+    OFFLOAD_BINARY = "offload-binary"  #: 0x10FF10AD
+    KPACK = "kpack"
+
+
+class Linkage(StrEnum):
+    """How the device code of a binary was linked."""
+
+    RDC = "rdc"  #: once, for the whole binary: the link line decides
+    PER_TU = "per-tu"  #: for each translation unit: its compile line decides
+
+    @property
+    def words(self) -> str:
+        return {"rdc": "RDC", "per-tu": "per translation unit"}[self.value]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something wrong that could be read around."""
+
+    message: str
+    where: Where
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Something that could not be read, in place of what it would have been."""
+
+    message: str
+    where: Where
+    #: the name of the limit that was exceeded, if that was the reason
+    limit: str | None = None
+
+    @classmethod
+    def of(cls, error: KinspectError, where: Where) -> "Unreadable":
+        if isinstance(error, FormatError):
+            return cls(error.message, error.where, getattr(error, "limit", None))
+        return cls(str(error), where)
+
+
+@dataclass(frozen=True, slots=True)
+class CodeObject:
+    """An AMDGPU ELF, and what can be launched from it.
+
+    A kernel is a metadata record together with its non-local `.kd` descriptor; the
+    other names are kept apart by what they lack.
+    """
+
+    flags: MachineFlags
+    e_flags: int
+    #: EI_ABIVERSION: 2 is code object v4, 3 v5, 4 v6
+    abi_version: int
+    #: `amdhsa.target` of the metadata
+    metadata_target: str | None
+    #: how many NT_AMDGPU_METADATA records there are
+    records: int
+    #: kernels that can be launched, by `.name`, sorted
+    kernels: tuple[str, ...]
+    #: metadata records without their descriptor, by `.name`
+    undescribed: tuple[str, ...] = ()
+    #: descriptors without a metadata record, by symbol
+    unlisted: tuple[str, ...] = ()
+    #: undefined symbols that are not weak
+    undefined: tuple[str, ...] = ()
+    faults: tuple[Fault, ...] = ()
+
+    @property
+    def useless(self) -> bool:
+        """No metadata, no kernels, no processor: an RDC link without an architecture."""
+        return not (self.kernels or self.records or self.e_flags)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One slot of a bundle."""
+
+    id: EntryID
+    #: from the start of the binary, or of the inflated bundle (`Bundle.inflated`)
+    offset: int
+    size: int
+    #: None where it was not opened: no device code, or only a listing was asked for
+    code_object: CodeObject | Unreadable | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """One offload bundle."""
+
+    index: int
+    offset: int
+    form: Form
+    size: int
+    entries: tuple[Entry, ...]
+    #: where the bundle lies: a section, or what else the bytes belong to
+    where: Where
+    #: how many wrappers point at it
+    wrappers: int = 0
+    #: found as data outside of the fat-binary section
+    embedded: bool = False
+    #: of a compressed bundle: version, method and size once inflated
+    version: int | None = None
+    method: str | None = None
+    uncompressed_size: int | None = None
+    #: bytes of the header with its entry table, as HIP's runtime would read it
+    header_size: int = 0
+    faults: tuple[Fault, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
+
+    @property
+    def registered(self) -> bool:
+        """Whether a wrapper points at it, as HIP's runtime needs it to."""
+        return self.wrappers > 0
+
+    @property
+    def inflated(self) -> bool:
+        """Whether entry offsets count from the start of the inflated bundle."""
+        return self.form is Form.CCOB
+
+    @property
+    def hip_entries(self) -> tuple[Entry, ...]:
+        return tuple(entry for entry in self.entries if entry.id.is_hip)
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """One binary of an artifact: a host object, or a raw device container."""
+
+    path: str
+    #: as binutils name it: `elf64-x86-64`, `elf64-amdgpu`, `pe-x86-64`; or `raw`
+    format: str
+    linkage: Linkage | None = None
+    bundles: tuple[Bundle, ...] = ()
+    #: wrappers whose pointer leads to no device container
+    dangling: tuple[Fault, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
+    #: libraries that it needs (DT_NEEDED)
+    needed: tuple[str, ...] = ()
+
+    @property
+    def device_code(self) -> bool:
+        """Whether it carries any HIP device code."""
+        return any(bundle.hip_entries for bundle in self.bundles)
+
+    @property
+    def kernel_count(self) -> int:
+        return sum(
+            len(entry.code_object.kernels)
+            for bundle in self.bundles
+            for entry in bundle.entries
+            if isinstance(entry.code_object, CodeObject)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """What the user named."""
+
+    path: str
+    #: `file`, `directory`, `wheel`, …
+    kind: str
+    binaries: tuple[Binary, ...] = ()
+    #: what could not be read at all
+    unreadable: tuple[Unreadable, ...] = ()
+
+    @property
+    def device_code(self) -> bool:
+        return any(binary.device_code for binary in self.binaries)
+
+    def bundles(self) -> Iterator[tuple[Binary, Bundle]]:
+        for binary in self.binaries:
+            for bundle in binary.bundles:
+                yield binary, bundle
+
+
+class Severity(StrEnum):
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+class Verdict(StrEnum):
+    """What kinspect says of all requirements together."""
+
+    PASS = "pass"  # noqa: S105
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a rule has to say."""
+
+    rule: str
+    severity: Severity
+    path: str
+    message: str
+    hint: str = ""
+    bundle: int | None = None
+    target: str | None = None
+    kernel: str | None = None
+    #: facts beside the message, a line each
+    details: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that a run found."""
+
+    version: str
+    required: tuple[str, ...]
+    artifacts: tuple[Artifact, ...]
+    findings: tuple[Finding, ...] = ()
+    verdict: Verdict = field(default=Verdict.UNKNOWN)
