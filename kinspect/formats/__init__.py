@@ -1,0 +1,1 @@
+"""Device containers and code objects, one format a file."""

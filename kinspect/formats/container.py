@@ -1,0 +1,188 @@
+"""One device container, whichever form it has: what stands where a bundle may."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from kinspect.errors import FormatError
+from kinspect.formats import bundle, ccob, code_object, offload_binary
+from kinspect.limits import DEFAULT, Limits
+from kinspect.model import Bundle, CodeObject, Entry, Fault, Form, Unreadable
+from kinspect.target import EntryID, from_e_flags
+from kinspect.view import View
+
+#: what to do with each code object: parse it, or something else with its bytes
+Opener = Callable[[View], CodeObject | None]
+
+#: how much of a compressed bundle is inflated at first for its entry table
+HEAD: Final = 64 * 1024
+
+
+def form_of(view: View) -> Form | None:
+    """Which container starts here, if any."""
+    if view.startswith(bundle.MAGIC):
+        return Form.PLAIN
+    if view.startswith(ccob.MAGIC):
+        return Form.CCOB
+    if view.startswith(offload_binary.MAGIC):
+        return Form.OFFLOAD_BINARY
+    if code_object.is_code_object(view):
+        return Form.ELF
+    return None
+
+
+class Reader:
+    """Reads containers, one after the other, sharing what can be shared.
+
+    With an `opener`, it is called for each HIP code object, and what it returns
+    becomes part of the result; without, only entries are listed.
+    """
+
+    def __init__(self, limits: Limits = DEFAULT, opener: Opener | None = None) -> None:
+        self.limits = limits
+        self._opener = opener
+        self._inflater = ccob.Inflater(limits)
+
+    def read(self, view: View) -> Bundle:
+        """The container at the start of `view`, which may reach beyond its end.
+
+        Raises FormatError where not even its entries can be read.
+        """
+        form = form_of(view)
+        if form is Form.PLAIN:
+            return self._plain(view)
+        if form is Form.CCOB:
+            return self._compressed(view)
+        if form is Form.OFFLOAD_BINARY:
+            return self._offload_binary(view)
+        if form is Form.ELF:
+            return self._bare(view)
+        head = bytes(view.bytes(0, min(8, len(view)))).hex(" ")
+        message = f"no offload bundle and no AMDGPU code object: {head or 'no bytes'}"
+        raise FormatError(message, view.where())
+
+    def _plain(self, view: View) -> Bundle:
+        table = bundle.parse(view, self.limits)
+        # In a file, entries count from the start of the binary.
+        entries = [
+            replace(self._opened(entry, view), offset=view.start + entry.offset)
+            for entry in table.entries
+        ]
+        return Bundle(
+            index=0,
+            offset=view.start,
+            form=Form.PLAIN,
+            size=table.size,
+            entries=tuple(entries),
+            where=view.where(),
+            header_size=table.header_size,
+            faults=table.faults,
+        )
+
+    def _compressed(self, view: View) -> Bundle:
+        header = ccob.parse(view, self.limits)
+        layer = f"CCOB at {view.start:#x} inflated"
+        inflated, table = self._table(header, layer)
+        faults = list(table.faults)
+        entries = table.entries
+        if self._opener is not None:
+            if len(inflated) < header.uncompressed:
+                message = (
+                    f"inflates to {len(inflated)} bytes, its header says"
+                    f" {header.uncompressed}"
+                )
+                faults.append(Fault(message, view.where()))
+            digest = ccob.digest(inflated)
+            if digest != header.hash:
+                message = (
+                    f"MD5 mismatch: the header says {header.hash:016x}, the inflated"
+                    f" bundle has {digest:016x}"
+                )
+                faults.append(Fault(message, view.where()))
+            entries = tuple(self._opened(entry, inflated) for entry in entries)
+        return Bundle(
+            index=0,
+            offset=view.start,
+            form=Form.CCOB,
+            size=header.total,
+            entries=entries,
+            where=view.where(),
+            version=header.version,
+            method=header.method.name.lower(),
+            uncompressed_size=header.uncompressed,
+            header_size=table.header_size,
+            faults=tuple(faults),
+        )
+
+    def _table(self, header: ccob.Header, layer: str) -> tuple[View, bundle.Table]:
+        """The inflated bundle, or just enough of it, and its entry table."""
+        whole = header.uncompressed
+        if self._opener is None:
+            head = self._inflater.inflate(header, layer, HEAD)
+            try:
+                return head, bundle.parse(head, self.limits, whole)
+            except FormatError:
+                if len(head) < min(HEAD, whole) or len(head) == whole:
+                    raise
+        inflated = self._inflater.inflate(header, layer)
+        return inflated, bundle.parse(inflated, self.limits)
+
+    def _bare(self, view: View) -> Bundle:
+        size = code_object.extent(view)
+        whole = view.slice(0, size)
+        elf = code_object.open_elf(whole, self.limits)
+        target = from_e_flags(elf.header.e_flags, elf.abi_version)
+        entry_id = EntryID.parse(f"hipv4-amdgcn-amd-amdhsa--{target.target or 'unknown'}")
+        entry = self._opened(Entry(entry_id, 0, size), whole)
+        return Bundle(
+            index=0,
+            offset=view.start,
+            form=Form.ELF,
+            size=size,
+            entries=(replace(entry, offset=view.start),),
+            where=view.where(),
+        )
+
+    def _offload_binary(self, view: View) -> Bundle:
+        binary = offload_binary.parse(view, self.limits)
+        entries = []
+        for image in binary.images:
+            kind = "hip" if image.offload_kind in offload_binary.HIP else "openmp"
+            triple = image.strings.get("triple", "")
+            parts = [*triple.split("-"), "", "", ""][:4]
+            arch = image.strings.get("arch", "")
+            entry_id = EntryID.parse("-".join([kind, *parts, arch]))
+            entry = Entry(entry_id, image.data.start, len(image.data))
+            if image.kind == offload_binary.ImageKind.OBJECT:
+                entry = replace(
+                    self._opened(replace(entry, offset=0), image.data),
+                    offset=image.data.start,
+                )
+            entries.append(entry)
+        return Bundle(
+            index=0,
+            offset=view.start,
+            form=Form.OFFLOAD_BINARY,
+            size=binary.size,
+            entries=tuple(entries),
+            where=view.where(),
+            version=binary.version,
+            uncompressed_size=binary.uncompressed,
+        )
+
+    def _opened(self, entry: Entry, space: View) -> Entry:
+        """The entry with its code object, if it has one and that was asked for."""
+        if self._opener is None or not entry.id.is_hip or entry.id.is_spirv:
+            return entry
+        if not entry.size:
+            where = space.where(min(entry.offset, len(space)))
+            return replace(entry, code_object=Unreadable("the entry is empty", where))
+        try:
+            data = space.slice(
+                entry.offset,
+                entry.size,
+                f"{space.layer} {entry.id.target_name}".strip(),
+            )
+            return replace(entry, code_object=self._opener(data))
+        except FormatError as error:
+            return replace(entry, code_object=Unreadable.of(error, space.where()))

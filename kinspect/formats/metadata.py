@@ -1,0 +1,109 @@
+"""Kernel metadata: the msgpack of an NT_AMDGPU_METADATA record.
+
+Source: LLVM, User Guide for AMDGPU Backend, "Code Object V3 Metadata" and later;
+BinaryFormat/AMDGPUMetadataVerifier.cpp. Decoded typed, so that what is not asked for
+(`.args` above all) is skipped and not built.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Final
+
+import msgspec
+
+from kinspect.errors import FormatError
+from kinspect.limits import DEFAULT, Limits
+from kinspect.view import View
+
+
+class KernelName(msgspec.Struct, frozen=True, gc=False, rename=lambda name: f".{name}"):
+    """What names a kernel: HIP looks up `.name`, the loader `.symbol`."""
+
+    name: str
+    symbol: str
+
+
+class Kernel(KernelName, frozen=True, gc=False, rename=lambda name: f".{name}"):
+    """A kernel's resources, by their msgpack names without the dot.
+
+    Sizes are bytes, counts are registers of a lane (VGPR, AGPR) or a wave (SGPR).
+    None stands for a key that the compiler did not write.
+    """
+
+    vgpr_count: int | None = None
+    agpr_count: int | None = None
+    sgpr_count: int | None = None
+    group_segment_fixed_size: int | None = None
+    private_segment_fixed_size: int | None = None
+    kernarg_segment_size: int | None = None
+    kernarg_segment_align: int | None = None
+    wavefront_size: int | None = None
+    max_flat_workgroup_size: int | None = None
+    vgpr_spill_count: int | None = None
+    sgpr_spill_count: int | None = None
+    uses_dynamic_stack: bool | None = None
+    reqd_workgroup_size: tuple[int, int, int] | None = None
+    uniform_work_group_size: int | None = None
+    workgroup_processor_mode: int | None = None
+    language: str | None = None
+
+
+class _Names(msgspec.Struct, frozen=True, rename=lambda name: f"amdhsa.{name}"):
+    version: list[int]
+    kernels: list[KernelName] = []
+    target: str | None = None
+
+
+class _Full(msgspec.Struct, frozen=True, rename=lambda name: f"amdhsa.{name}"):
+    version: list[int]
+    kernels: list[Kernel] = []
+    target: str | None = None
+
+
+class Metadata(msgspec.Struct, frozen=True):
+    """All records of a code object, merged as comgr merges them."""
+
+    version: tuple[int, ...] | None
+    target: str | None
+    kernels: Sequence[KernelName]
+
+
+RESOURCES: Final = tuple(
+    field.name for field in msgspec.structs.fields(Kernel) if field.name != "symbol"
+)
+
+
+@cache
+def _decoder(resources: bool) -> msgspec.msgpack.Decoder[_Names | _Full]:  # noqa: FBT001
+    return msgspec.msgpack.Decoder(_Full if resources else _Names)
+
+
+def parse(
+    records: Sequence[View], limits: Limits = DEFAULT, *, resources: bool = False
+) -> Metadata:
+    """Decode and merge the records; with `resources`, the kernels are `Kernel`s.
+
+    RDC links leave up to eight records in one code object, in any order (clang's
+    `--lto-partitions`). Records that disagree raise FormatError.
+    """
+    version: tuple[int, ...] | None = None
+    target: str | None = None
+    kernels: list[KernelName] = []
+    for view in records:
+        limits.check("metadata", len(view), view.where())
+        try:
+            record = _decoder(resources).decode(view.bytes())
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+            message = f"metadata record: {error}"
+            raise FormatError(message, view.where()) from error
+        if version not in (None, tuple(record.version)):
+            message = f"metadata of version {record.version} beside {list(version)}"
+            raise FormatError(message, view.where())
+        if record.target is not None and target not in (None, record.target):
+            message = f"metadata for {record.target} beside {target}"
+            raise FormatError(message, view.where())
+        version = tuple(record.version)
+        target = target or record.target
+        kernels.extend(record.kernels)
+        limits.check("kernels", len(kernels), view.where())
+    return Metadata(version, target, kernels)
