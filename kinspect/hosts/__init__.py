@@ -1,0 +1,1 @@
+"""Host objects: where a binary keeps its device code, and what points at it."""

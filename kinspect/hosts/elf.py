@@ -1,0 +1,245 @@
+"""ELF hosts: shared objects, executables and relocatable objects.
+
+Source: System V ABI, "Object Files" and "Dynamic Linking"; for the sections,
+clang/lib/CodeGen/CGCUDANV.cpp and llvm/lib/Frontend/Offloading. pyelftools knows the
+records of both classes and byte orders.
+"""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from elftools.common.exceptions import ELFError
+from elftools.common.utils import struct_parse
+from elftools.elf.structs import ELFStructs
+
+from kinspect.errors import FormatError
+from kinspect.hosts import elf_wrappers
+from kinspect.hosts.elf_image import Image, Region, Section, Segment
+from kinspect.hosts.host import Host
+from kinspect.limits import DEFAULT, Limits
+from kinspect.model import Linkage, Unreadable
+from kinspect.view import View
+
+MAGIC: Final = b"\x7fELF"
+
+#: binutils' names of targets, by e_machine, class and byte order
+FORMATS: Final = {
+    ("EM_X86_64", 64, True): "elf64-x86-64",
+    ("EM_AARCH64", 64, True): "elf64-littleaarch64",
+    ("EM_PPC64", 64, True): "elf64-powerpcle",
+    ("EM_RISCV", 64, True): "elf64-littleriscv",
+    ("EM_LOONGARCH", 64, True): "elf64-loongarch",
+    ("EM_386", 32, True): "elf32-i386",
+    ("EM_ARM", 32, True): "elf32-littlearm",
+}
+
+FATBIN: Final = ".hip_fatbin"
+WRAPPERS: Final = ".hipFatBinSegment"
+#: only an RDC link makes these: one handle for all units (CGCUDANV.cpp), or the table
+#: of the new driver's linker wrapper, by the names of LLVM 19 and later
+LINKED: Final = frozenset(
+    {".hip_gpubin_handle", "hip_offloading_entries", "llvm_offload_entries"}
+)
+OFFLOADING: Final = ".llvm.offloading"
+
+#: unwinding tables hold no data of the program, and can be large
+NO_DATA: Final = frozenset({".eh_frame", ".eh_frame_hdr", ".gcc_except_table"})
+
+
+def parse(view: View, limits: Limits = DEFAULT) -> Host:
+    """Read an ELF host; raise FormatError where its headers can't be read."""
+    image = read_image(view, limits)
+    wrappers = elf_wrappers.read(image, limits)
+    fatbins = [s for s in image.sections if s.name == FATBIN]
+    return Host(
+        format=_format_of(image),
+        wrappers=tuple(wrappers),
+        fatbins=tuple(view.slice(s.offset, s.size, s.name) for s in fatbins if s.in_file),
+        offloading=tuple(
+            view.slice(s.offset, s.size, s.name)
+            for s in image.sections
+            if s.name == OFFLOADING and s.in_file
+        ),
+        data=tuple(view.slice(r.offset, r.size, r.name) for r in _data(image) if r.size),
+        linkage=_linkage(image),
+        needed=tuple(image.needed),
+        relocatable=image.relocatable,
+        unreadable=tuple(image.unreadable),
+    )
+
+
+def _format_of(image: Image) -> str:
+    key = (image.machine, image.bits, image.little)
+    machine = image.machine.removeprefix("EM_").lower().replace("_", "-")
+    return FORMATS.get(key, f"elf{image.bits}-{machine}")
+
+
+def _linkage(image: Image) -> Linkage | None:
+    if not image.sections:
+        return None
+    rdc = any(section.name in LINKED for section in image.sections)
+    return Linkage.RDC if rdc else Linkage.PER_TU
+
+
+def _data(image: Image) -> Iterator[Region]:
+    """Where a program may keep files that it embeds: initialised, not executable.
+
+    Without section headers, code and data can't be told apart: all segments.
+    """
+    if not image.sections:
+        yield from (s.region for s in image.segments if s.load)
+        return
+    for section in image.sections:
+        known = section.name in NO_DATA | {FATBIN, WRAPPERS, OFFLOADING}
+        if section.progbits and section.alloc and not section.executable and not known:
+            yield section.region
+
+
+# --- headers ------------------------------------------------------------------------
+
+
+class _Stream(io.BytesIO):
+    """A view as the file object that pyelftools wants."""
+
+    def __init__(self, view: View) -> None:
+        super().__init__()
+        self._view = view
+        self._at = 0
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._view)}
+        self._at = base[whence] + offset
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def read(self, size: int | None = -1) -> bytes:
+        left = max(len(self._view) - self._at, 0)
+        size = left if size is None or size < 0 else min(size, left)
+        data = bytes(self._view.bytes(self._at, size)) if size else b""
+        self._at += size
+        return data
+
+
+@contextmanager
+def _translated(view: View, what: str) -> Iterator[None]:
+    try:
+        yield
+    except ELFError as error:
+        message = f"{what}: {str(error) or 'truncated'}"
+        raise FormatError(message, view.where()) from error
+
+
+def read_image(view: View, limits: Limits = DEFAULT) -> Image:
+    """Read the header, the segments and the sections.
+
+    Sections that can't be read are left out and told in `unreadable`: the loader
+    does without them. Segments that can't be read raise FormatError.
+    """
+    ident = bytes(view.bytes(0, 16))
+    if ident[:4] != MAGIC or ident[4] not in (1, 2) or ident[5] not in (1, 2):
+        message = "not an ELF file: bad magic, class or byte order"
+        raise FormatError(message, view.where())
+    bits, little = 32 * ident[4], ident[5] == 1
+    structs = ELFStructs(little_endian=little, elfclass=bits)
+    structs.create_basic_structs()
+    stream = _Stream(view)
+    with _translated(view, "ELF header"):
+        header = struct_parse(structs.Elf_Ehdr, stream, 0)
+    structs.create_advanced_structs(
+        header.e_type, header.e_machine, header.e_ident.EI_OSABI
+    )
+    image = Image(
+        view=view,
+        bits=bits,
+        little=little,
+        machine=str(header.e_machine),
+        type=str(header.e_type),
+    )
+    image.segments = list(_segments(view, header, structs, stream, limits))
+    try:
+        image.sections = list(_sections(view, header, structs, stream, limits))
+        for section in image.sections:
+            if section.in_file:
+                view.require(section.offset, section.size)
+    except FormatError as error:
+        message = f"section headers: {error.message}"
+        image.unreadable.append(Unreadable(message, error.where))
+        image.sections = []
+    for segment in image.segments:
+        if segment.load and segment.offset + segment.filesz > len(view):
+            message = f"truncated: a segment ends at {segment.end:#x}"
+            image.unreadable.append(Unreadable(message, view.where(len(view))))
+    image.segments = [
+        s._replace(filesz=max(min(s.filesz, len(view) - s.offset), 0))
+        for s in image.segments
+    ]
+    image.read_dynamic(limits)
+    return image
+
+
+def _segments(
+    view: View, header: Any, structs: ELFStructs, stream: _Stream, limits: Limits
+) -> Iterator[Segment]:
+    at, stride, count = header.e_phoff, header.e_phentsize, header.e_phnum
+    _check_table(view, at, stride, count, structs.Elf_Phdr, "program headers", limits)
+    for index in range(count):
+        with _translated(view, f"program header {index}"):
+            record = struct_parse(structs.Elf_Phdr, stream, at + index * stride)
+        yield Segment(
+            str(record.p_type),
+            record.p_flags,
+            record.p_offset,
+            record.p_vaddr,
+            record.p_filesz,
+            f"segment {index}",
+        )
+
+
+def _sections(
+    view: View, header: Any, structs: ELFStructs, stream: _Stream, limits: Limits
+) -> Iterator[Section]:
+    at, stride, count = header.e_shoff, header.e_shentsize, header.e_shnum
+    if not at:
+        return
+    strings = header.e_shstrndx
+    if not count or strings == 0xFFFF:  # SHN_XINDEX: section 0 holds the real ones
+        with _translated(view, "section header 0"):
+            first = struct_parse(structs.Elf_Shdr, stream, at)
+        count = count or first.sh_size
+        strings = first.sh_link if strings == 0xFFFF else strings
+    _check_table(view, at, stride, count, structs.Elf_Shdr, "section headers", limits)
+    records = []
+    for index in range(count):
+        with _translated(view, f"section header {index}"):
+            records.append(struct_parse(structs.Elf_Shdr, stream, at + index * stride))
+    if strings >= len(records):
+        message = f"e_shstrndx {strings} names no section"
+        raise FormatError(message, view.where(at))
+    names = view.slice(records[strings].sh_offset, records[strings].sh_size)
+    for index, record in enumerate(records):
+        name = names.string(record.sh_name, 4096) if record.sh_name else ""
+        yield Section(
+            index,
+            name,
+            str(record.sh_type),
+            record.sh_flags,
+            record.sh_addr,
+            record.sh_offset,
+            record.sh_size,
+            record.sh_link,
+            record.sh_info,
+        )
+
+
+def _check_table(
+    view: View, at: int, stride: int, count: int, layout: Any, what: str, limits: Limits
+) -> None:
+    limits.check("headers", count, view.where())
+    if count and stride < layout.sizeof():
+        message = f"{what} of {stride} bytes, expected {layout.sizeof()}"
+        raise FormatError(message, view.where())
+    view.require(at, stride * count)

@@ -1,0 +1,61 @@
+"""What every host format has to say, whatever its headers look like."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from kinspect.model import Linkage, Unreadable
+from kinspect.view import U32, U64, View
+
+#: magic of a wrapper: the code object is in the binary, or in a kpack archive
+HIPF = 0x48495046
+HIPK = 0x4B504948
+
+
+class FatBinaryWrapper(NamedTuple):
+    """The argument of `__hipRegisterFatBinary`, 24 bytes (hip_platform.cpp)."""
+
+    magic: U32
+    version: U32
+    binary: U64
+    reserved: U64
+
+
+@dataclass(frozen=True, slots=True)
+class Wrapper:
+    """A fat-binary wrapper whose pointer was followed."""
+
+    #: file offset of the wrapper
+    offset: int
+    magic: int
+    version: int
+    #: index of a HIPK wrapper into its kpack reference
+    reserved: int
+    #: what it points at, up to the end of the region that holds it; None where the
+    #: pointer leads nowhere in this file, and then `problem` says why
+    target: View | None
+    problem: str = ""
+    #: the symbol that its pointer is relocated against (`__hip_fatbin_<cuid>`)
+    symbol: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A host object, as far as device code is concerned."""
+
+    #: as binutils name it: `elf64-x86-64`, `pe-x86-64`
+    format: str
+    wrappers: tuple[Wrapper, ...] = ()
+    #: sections of bundles back to back (`.hip_fatbin`)
+    fatbins: tuple[View, ...] = ()
+    #: sections of OffloadBinary containers (`.llvm.offloading`)
+    offloading: tuple[View, ...] = ()
+    #: other data that may embed device code
+    data: tuple[View, ...] = ()
+    #: what the headers alone say of the linkage; the wrappers may say more
+    linkage: Linkage | None = None
+    #: libraries that the dynamic loader needs for it
+    needed: tuple[str, ...] = ()
+    #: a relocatable object, whose device code a link may still complete
+    relocatable: bool = False
+    #: parts of the headers that could not be read
+    unreadable: tuple[Unreadable, ...] = ()

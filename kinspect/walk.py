@@ -1,0 +1,257 @@
+"""From a binary to its bundles and code objects.
+
+HIP follows the wrappers, so they come first; then the fat-binary section as it is, so
+that nothing in it stays unseen; then what a program embeds as plain data, to load it
+by itself (`hipModuleLoadData`).
+"""
+
+import heapq
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from kinspect.errors import FormatError, Where
+from kinspect.formats import bundle, ccob, code_object
+from kinspect.formats.container import Opener, Reader, form_of
+from kinspect.hosts import elf
+from kinspect.hosts.host import HIPF, HIPK, Host, Wrapper
+from kinspect.limits import DEFAULT, Limits
+from kinspect.model import Binary, Bundle, CodeObject, Fault, Form, Linkage, Unreadable
+from kinspect.target import EntryID
+from kinspect.view import Bytes, View
+
+#: the start of a compressed stream: zlib (RFC 1950, 2.2) and zstd (RFC 8878, 3.1)
+STREAMS: Final = {
+    ccob.Method.ZLIB: (b"\x78",),
+    ccob.Method.ZSTD: (
+        b"\x28\xb5\x2f\xfd",
+        *(bytes([n]) + b"\x2a\x4d\x18" for n in range(0x50, 0x60)),
+    ),
+}
+
+
+def read_binary(
+    view: View, limits: Limits = DEFAULT, *, code_objects: bool = True
+) -> Binary | None:
+    """Read a binary; None where the bytes are no binary that kinspect knows.
+
+    Without `code_objects`, only entries are listed, and of a compressed bundle only
+    the head is inflated.
+    """
+
+    def opener(data: View) -> CodeObject:
+        return code_object.parse(data, limits)
+
+    reader = Reader(limits, opener if code_objects else None)
+    try:
+        return _read(view, reader)
+    except FormatError as error:
+        unreadable = Unreadable.of(error, view.where())
+        return Binary(view.path, "unknown", unreadable=(unreadable,))
+
+
+def each_bundle(
+    view: View, opener: Opener, limits: Limits = DEFAULT
+) -> Iterator[Bundle | Unreadable]:
+    """The bundles of a binary as they are read; `opener` sees every code object."""
+    try:
+        walk = _walk(view, Reader(limits, opener))
+        if walk is not None:
+            yield from walk.bundles()
+            yield from (*walk.host.unreadable, *walk.unreadable)
+    except FormatError as error:
+        yield Unreadable.of(error, view.where())
+
+
+def _read(view: View, reader: Reader) -> Binary | None:
+    walk = _walk(view, reader)
+    if walk is None:
+        return None
+    bundles = tuple(walk.bundles())
+    return Binary(
+        view.path,
+        walk.host.format,
+        linkage=walk.linkage(bundles),
+        bundles=bundles,
+        dangling=tuple(walk.dangling),
+        unreadable=(*walk.host.unreadable, *walk.unreadable),
+        needed=walk.host.needed,
+    )
+
+
+def _walk(view: View, reader: Reader) -> "_Walk | None":
+    form = form_of(view)
+    if form is not None:
+        name = "elf64-amdgpu" if form is Form.ELF else "raw"
+        return _Walk(view, Host(name, fatbins=(view,)), reader)
+    if view.startswith(elf.MAGIC):
+        return _Walk(view, elf.parse(view, reader.limits), reader)
+    return None
+
+
+class _Walk:
+    """The containers of one host."""
+
+    def __init__(self, view: View, host: Host, reader: Reader) -> None:
+        self.view = view
+        self.host = host
+        self.reader = reader
+        self.dangling: list[Fault] = []
+        self.unreadable: list[Unreadable] = []
+        #: the file ranges of the containers that were read
+        self._read: list[tuple[int, int]] = []
+
+    def bundles(self) -> Iterator[Bundle]:
+        """Every bundle, numbered: those of the section in its order, then embedded ones.
+
+        Fills `dangling` and `unreadable` on its way.
+        """
+        targets = self._targets()
+        wrappers = Counter(view.start for view in targets)
+        index = 0
+        for one in self._packed(targets):
+            yield replace(one, index=index, wrappers=wrappers[one.offset])
+            index += 1
+            self.reader.limits.check("bundles", index, one.where)
+        for one in self._embedded():
+            yield replace(one, index=index, embedded=True)
+            index += 1
+            self.reader.limits.check("bundles", index, one.where)
+
+    def linkage(self, bundles: tuple[Bundle, ...]) -> Linkage | None:
+        """How the device code was linked, as far as the file tells.
+
+        An RDC link makes one bundle for the wrappers of all units; it leaves a symbol
+        `__hip_fatbin_<cuid>` for each unit where it was relocated by name.
+        """
+        registered = [one for one in bundles if one.registered]
+        if not registered:
+            return None
+        symbols = any(w.symbol.startswith("__hip_fatbin") for w in self.host.wrappers)
+        if symbols or any(one.wrappers > 1 for one in registered):
+            return Linkage.RDC
+        if self.host.linkage is None and len(registered) > 1:
+            return Linkage.PER_TU
+        return self.host.linkage
+
+    # --- what the wrappers point at ---------------------------------------------------
+
+    def _targets(self) -> list[View]:
+        targets = []
+        for wrapper in self.host.wrappers:
+            problem = self._problem(wrapper)
+            if problem:
+                where = Where(self.view.path, "wrapper", wrapper.offset)
+                self.dangling.append(Fault(problem, where))
+            elif wrapper.target is not None:
+                targets.append(wrapper.target)
+        return targets
+
+    def _problem(self, wrapper: Wrapper) -> str:
+        """Why HIP would not take this wrapper; empty if it would."""
+        if wrapper.magic not in {HIPF, HIPK} or wrapper.version != 1:
+            return (
+                f"magic {wrapper.magic:#x} version {wrapper.version}, expected"
+                f" {HIPF:#x} (HIPF) version 1"
+            )
+        if wrapper.target is None:
+            return "" if self.host.relocatable else wrapper.problem
+        if form_of(wrapper.target) in {None, Form.OFFLOAD_BINARY}:
+            start = wrapper.target.start
+            return f"it points at {start:#x}, where no bundle and no code object starts"
+        return ""
+
+    # --- what lies in the section -----------------------------------------------------
+
+    def _packed(self, targets: list[View]) -> Iterator[Bundle]:
+        """The containers that wrappers point at and those of the section, in order.
+
+        Where one ends is told by its own header, never by a search for the next magic,
+        which payloads may hold as well.
+        """
+        regions = [*self.host.fatbins, *self.host.offloading]
+        todo = {view.start: view for view in targets}
+        ends = {view.start + len(view): view for view in regions}
+        for region in regions:
+            start = region.skip_zeros(0)
+            if start < len(region):
+                todo.setdefault(region.start + start, region.slice(start))
+        starts = sorted(todo)
+        heapq.heapify(starts)
+        while starts:
+            view = todo[heapq.heappop(starts)]
+            size = None
+            try:
+                one = self.reader.read(view)
+            except FormatError as error:
+                self.unreadable.append(Unreadable.of(error, view.where()))
+            else:
+                size = max(one.size, 1)
+                self._read.append((one.offset, one.offset + size))
+                yield one
+            if size is not None and view.start + len(view) in ends:
+                after = view.skip_zeros(min(size, len(view)))
+                start = view.start + after
+                if after < len(view) and start not in todo:
+                    todo[start] = view.slice(after)
+                    heapq.heappush(starts, start)
+
+    # --- what the program embeds as data ----------------------------------------------
+
+    def _embedded(self) -> Iterator[Bundle]:
+        needles = (bundle.MAGIC, ccob.MAGIC, code_object.MAGIC)
+        for region in self.host.data:
+            at = 0
+            for hit, needle in region.find(*needles):
+                start = region.start + hit
+                if hit < at or any(low <= start < high for low, high in self._read):
+                    continue
+                candidate = region.slice(hit)
+                if not _plausible(candidate, needle):
+                    continue
+                try:
+                    one = self.reader.read(candidate)
+                except FormatError as error:
+                    self.unreadable.append(Unreadable.of(error, candidate.where()))
+                    continue
+                if one.hip_entries:
+                    at = hit + one.size
+                    yield one
+
+
+def _plausible(view: View, needle: Bytes) -> bool:
+    """Whether a magic among data is the start of HIP device code.
+
+    Tools that handle bundles hold the magic as text, and SYCL uses the same container:
+    neither is damage. What has a header that makes sense is read, and if that fails
+    it is told.
+    """
+    try:
+        if needle == bundle.MAGIC:
+            head = view.slice(0, min(len(view), 4096))
+            return any(kind in _first_ids(head) for kind in EntryID.HIP_KINDS)
+        if needle == ccob.MAGIC:
+            if not 1 <= view.bytes(4, 1)[0] <= 3 or any(view.bytes(5, 1)):
+                return False
+            header = ccob.parse(view)
+            return any(header.payload.startswith(m) for m in STREAMS[header.method])
+        return code_object.is_code_object(view)
+    except FormatError:
+        return False
+
+
+def _first_ids(head: View) -> set[str]:
+    """The kinds of the entries whose table lies in the first bytes of a bundle."""
+    kinds = set()
+    count = head.read(bundle.EntryCount, len(bundle.MAGIC)).entries
+    at = len(bundle.MAGIC) + 8
+    for _ in range(count):
+        try:
+            header = head.read(bundle.EntryHeader, at)
+            text = bytes(head.bytes(at + 24, header.id_size)).decode("ascii")
+        except (FormatError, UnicodeDecodeError):
+            break
+        kinds.add(EntryID.parse(text).kind)
+        at += 24 + header.id_size
+    return kinds
