@@ -1,0 +1,128 @@
+"""Rules on the kernels of the code objects."""
+
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+
+from kinspect.checks.finding import finding
+from kinspect.loader import Unit, coverage, units
+from kinspect.model import Artifact, Binary, CodeObject, Finding, Linkage, Severity
+from kinspect.names import demangle
+from kinspect.policy import Policy
+
+
+def without_kernels(binary: Binary, policy: Policy) -> Iterator[Finding]:
+    if not binary.kernel_count:
+        if any(_opened(unit) for unit in units(binary)):
+            yield finding(
+                "no-kernels",
+                binary.path,
+                "no code object of this binary has any kernels",
+                severity=Severity.WARNING,
+                hint="that is in order for a library of device functions only",
+            )
+        return
+    # An empty code object for a target that nobody asked for is no news: libraries
+    # leave kernels out where a processor can't run them.
+    processors = {target.processor for target in policy.required}
+    for unit in units(binary):
+        counts = {name: len(found.kernels) for name, found in _opened(unit)}
+        if not any(counts.values()):
+            continue
+        for name, found in _opened(unit):
+            if found.kernels or found.useless or name.split(":")[0] not in processors:
+                continue
+            yield finding(
+                "no-kernels",
+                binary.path,
+                f"{unit.name}: the code object for {name} is there and has no kernels,"
+                f" while others have up to {max(counts.values())}",
+                bundle=unit.index,
+                target=name,
+                hint=_objects_hint(binary, name),
+            )
+
+
+def _objects_hint(binary: Binary, target: str) -> str:
+    if binary.linkage is Linkage.RDC:
+        return (
+            f"the link asked for {target}, the objects were not compiled for it: add"
+            f" --offload-arch={target} to the *compile* flags too"
+        )
+    return f"look for `#if` around the kernels that leaves out {target}"
+
+
+def _opened(unit: Unit) -> list[tuple[str, CodeObject]]:
+    return [
+        (entry.id.target_name, entry.code_object)
+        for entry in unit.entries
+        if isinstance(entry.code_object, CodeObject)
+    ]
+
+
+def parity(binary: Binary, policy: Policy) -> Iterator[Finding]:
+    for unit in units(binary):
+        kernels = {}
+        for required in policy.required:
+            found = coverage(unit, required)
+            # what is missing or empty as a whole has a finding of its own
+            if not found.missing and found.kernels:
+                kernels[required] = found.kernels
+        everything = frozenset().union(*kernels.values())
+        for required, own in kernels.items():
+            for name in sorted(everything - own):
+                others = [str(t) for t, names in kernels.items() if name in names]
+                yield finding(
+                    "kernel-parity",
+                    binary.path,
+                    f"{unit.name}: {demangle(name)} exists for {', '.join(others)},"
+                    f" not for {required}",
+                    bundle=unit.index,
+                    target=required,
+                    kernel=name,
+                    hint="HIP aborts when it is launched there. If that is meant, ignore"
+                    " the rule for this binary: --ignore kernel-parity:GLOB",
+                )
+
+
+def broken_kernels(binary: Binary, _: Policy) -> Iterator[Finding]:
+    for unit in units(binary):
+        for target, found in _opened(unit):
+            if found.faults:
+                continue  # the code object could not be read whole: told already
+            broken = [(name, "no .kd descriptor") for name in found.undescribed]
+            broken += [(name, "no metadata record") for name in found.unlisted]
+            for name, lack in broken:
+                yield finding(
+                    "broken-kernel",
+                    binary.path,
+                    f"{unit.name}, {target}: {demangle(name.removesuffix('.kd'))} has"
+                    f" {lack}: it can't be launched",
+                    bundle=unit.index,
+                    target=target,
+                    kernel=name.removesuffix(".kd"),
+                )
+
+
+def required_kernels(artifact: Artifact, policy: Policy) -> Iterator[Finding]:
+    """`--kernel`: some binary must have a match, for every required target."""
+    if not policy.kernels or not artifact.device_code:
+        return
+    for target in policy.required:
+        names: set[str] = set()
+        for binary in artifact.binaries:
+            for unit in units(binary):
+                names |= coverage(unit, target).kernels
+        for glob in policy.kernels:
+            if not any(matches(name, glob) for name in names):
+                yield finding(
+                    "missing-kernel",
+                    artifact.path,
+                    f"no kernel matches {glob!r} on {target}",
+                    target=target,
+                    kernel=glob,
+                )
+
+
+def matches(name: str, glob: str) -> bool:
+    """Whether a kernel's symbol, or its C++ name, matches."""
+    return fnmatchcase(name, glob) or fnmatchcase(demangle(name), glob)

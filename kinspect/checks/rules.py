@@ -1,0 +1,175 @@
+"""What each rule means: the pages of `kinspect rules`."""
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from kinspect.model import Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule: its name never changes its meaning."""
+
+    name: str
+    severity: Severity
+    #: one line
+    summary: str
+    #: what was found, and what happens on a GPU
+    meaning: str
+    #: what to do about it
+    mend: str
+    #: findings say that kinspect could not judge, not that a requirement is violated
+    unknown: bool = False
+
+
+_RULES: Final = (
+    Rule(
+        "unreadable",
+        Severity.ERROR,
+        "every part of the artifact can be read",
+        "A part of the file breaks its format or exceeds a limit, so that kinspect can't"
+        " say what HIP would make of it. What can't be judged never passes: exit 2.",
+        "Look at the place that the message names. A truncated file wants a new download"
+        " or copy; a limit can be raised with --limit where the file can be trusted. If"
+        " HIP loads the file, this is a bug of kinspect: please report it.",
+        unknown=True,
+    ),
+    Rule(
+        "no-device-code",
+        Severity.ERROR,
+        "a binary named on its own, or expected, carries device code",
+        "No HIP code object was found: no `.hip_fatbin`, no wrapper, nothing embedded."
+        " The library loads, and every kernel launch fails.",
+        "Check that the HIP sources were compiled with `-x hip` (or hipcc) and that their"
+        " objects are on the link line. A build that fell back to CPU or CUDA looks so.",
+    ),
+    Rule(
+        "missing-target",
+        Severity.ERROR,
+        "every bundle has a code object that HIP would load on each required target",
+        "A bundle without a matching code object loads and imports cleanly. The first"
+        " launch of one of its kernels fails: hipErrorInvalidImage, then"
+        " hipErrorInvalidKernelFile on current runtimes, hipErrorNoBinaryForGpu on older"
+        " ones. Other bundles of the library are not affected, so a test may pass.",
+        "For an RDC binary (-fgpu-rdc) the link line decides: pass --offload-arch for"
+        " each target to the link too. Else the compile line of the unit decides. With"
+        " PyTorch extensions set PYTORCH_ROCM_ARCH for the build, and for RDC add the"
+        " flags to extra_link_args.",
+    ),
+    Rule(
+        "partial-target",
+        Severity.ERROR,
+        "every mode of a required target is served",
+        "The code objects name xnack or sramecc modes and leave some out: code built for"
+        " `gfx942:xnack+` is not loaded where xnack is off, which is the default.",
+        "Build for the target without modes (`gfx942`), which suits all of them, or for"
+        " both modes; or require just the mode that your machines run"
+        " (`--require gfx942:xnack+`).",
+    ),
+    Rule(
+        "generic-only",
+        Severity.ERROR,
+        "a required target has code of its own, not just generic code",
+        "HIP would fall back to a generic code object (`gfx9-4-generic`). Only recent"
+        " runtimes do, and generic code lacks FP8 and XF32 instructions of the processor.",
+        "Add --offload-arch for the target, or pass `--accept generic` if generic code is"
+        " what you mean to ship.",
+    ),
+    Rule(
+        "jit-only",
+        Severity.ERROR,
+        "a required target has code of its own, not just SPIR-V",
+        "HIP would compile SPIR-V at the first use, on each machine. Only recent runtimes"
+        " can, and only where comgr is installed.",
+        "Add --offload-arch for the target, or pass `--accept spirv`.",
+    ),
+    Rule(
+        "broken-code-object",
+        Severity.ERROR,
+        "every entry holds a complete AMDGPU code object",
+        "An entry is empty, truncated, or no AMDGPU ELF. HIP skips an empty one and"
+        " refuses the others when the first kernel is launched.",
+        "Rebuild. `clang-offload-bundler -unbundle -allow-missing-bundles` makes empty"
+        " entries for targets that an input lacks: remove that flag to see which.",
+    ),
+    Rule(
+        "target-mismatch",
+        Severity.ERROR,
+        "entry ID, e_flags and metadata name the same target",
+        "HIP selects by the entry ID and loads by the code object's own header. Where the"
+        " two disagree, the launch fails with hipErrorNoBinaryForGpu, or runs code for"
+        " another processor.",
+        "Something relabelled or swapped code objects after they were compiled: look at"
+        " the step that runs clang-offload-bundler or copies .co files.",
+    ),
+    Rule(
+        "corrupt-bundle",
+        Severity.ERROR,
+        "the bundle's own table and checksum hold",
+        "Entries overlap or reach beyond the bundle, or the MD5 of a compressed bundle"
+        " does not match. HIP does not check the MD5: it would load what is there.",
+        "The file was damaged after the link: compare it with the build's own output.",
+    ),
+    Rule(
+        "no-kernels",
+        Severity.ERROR,
+        "a code object has kernels where its siblings have some",
+        "The code object is valid and empty. HIP loads it and aborts at the first launch,"
+        " since the kernel is not in it. A link asked for a target that the objects were"
+        " not compiled for makes these. Where no code object of a binary has kernels,"
+        " this is a warning: libraries of device functions look so.",
+        "Compile every object for the same targets as the link: --offload-arch on both.",
+    ),
+    Rule(
+        "kernel-parity",
+        Severity.ERROR,
+        "every required target has the same kernels",
+        "A kernel exists for one required target and not for another. HIP aborts when it"
+        " is launched there; there is no fallback kernel by kernel.",
+        "Look for `#if defined(__gfx950__)` around the kernel, or for a list of sources"
+        " that depends on the target.",
+    ),
+    Rule(
+        "missing-kernel",
+        Severity.ERROR,
+        "every kernel that is asked for exists for every required target",
+        "No kernel of that name can be launched on the target.",
+        "Check that the unit which defines it is compiled for the target and linked.",
+    ),
+    Rule(
+        "broken-kernel",
+        Severity.ERROR,
+        "every kernel has its metadata record and its descriptor",
+        "HIP finds a kernel by its metadata record and launches it by its `.kd` symbol."
+        " With one of the two missing, the kernel is listed and can't be launched.",
+        "Symbols of a code object were stripped or made local: look for a tool that"
+        " rewrites code objects after the device link.",
+    ),
+    Rule(
+        "unowned-bundle",
+        Severity.WARNING,
+        "a wrapper points at every bundle of the section",
+        "Nothing registers this bundle, so HIP never loads it: dead weight, or a wrapper"
+        " that was dropped by the linker.",
+        "Link with the object that registers it, or check for --gc-sections.",
+    ),
+    Rule(
+        "dangling-wrapper",
+        Severity.ERROR,
+        "every wrapper points at device code",
+        "`__hipRegisterFatBinary` follows this pointer. It leads to no bundle, so the"
+        " kernels of its unit can't be launched: hipErrorInvalidImage.",
+        "The section was removed, moved or replaced after the link (objcopy, a packer),"
+        " or an RDC object was linked without the device link step (--hip-link).",
+    ),
+    Rule(
+        "extra-target",
+        Severity.ERROR,
+        "with --only: no other targets are packed",
+        "Code for another target costs size and build time.",
+        "Remove its --offload-arch, or drop --only.",
+    ),
+)
+
+RULES: Final = MappingProxyType({rule.name: rule for rule in _RULES})
