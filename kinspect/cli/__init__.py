@@ -1,0 +1,94 @@
+"""The command line: the only code that prints or exits.
+
+Exit codes: 0 every requirement holds; 1 a requirement is violated; 2 could not tell.
+"""
+
+import os
+import sys
+from importlib import import_module
+from types import MappingProxyType
+from typing import Final
+
+import click
+
+from kinspect.cli.exit import Exit
+from kinspect.errors import KinspectError
+from kinspect.names import escape
+from kinspect.version import __version__
+
+#: command → (module, one line of help); imported when used, so that start-up stays short
+COMMANDS: Final = MappingProxyType(
+    {
+        "list": ("listing", "List bundles and entries, with code-object URIs."),
+        "kernels": ("kernels", "List kernels and their resources."),
+        "verify": ("verify", "Assert that the required targets are packed."),
+        "rules": ("rules", "Explain what a rule means and how to mend it."),
+    }
+)
+
+EPILOG: Final = """\
+\b
+Examples:
+  kinspect verify --require gfx942,gfx950 build/lib/deep_ep_cpp*.so
+  kinspect list librocshmem.so
+  kinspect kernels --target gfx950 deep_ep_cpp.so
+
+\b
+Exit codes: 0 every requirement holds; 1 a requirement is violated;
+2 could not tell (usage error, unreadable input, nothing to check).
+"""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module when the command is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(f"kinspect.cli.{COMMANDS[cmd_name][0]}").command
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_) for name, (_, help_) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 88},
+)
+@click.version_option(__version__, "-V", "--version", prog_name="kinspect")
+def cli() -> None:
+    """Will the GPU kernels in this artifact load on the GPUs that you promised?
+
+    Reads HIP fat binaries without a GPU, ROCm or LLVM, and computes the choice that
+    HIP's runtime would make for each of them.
+    """
+
+
+def main() -> None:
+    """Run the command line; every error of ours becomes one line and exit 2."""
+    try:
+        cli.main(standalone_mode=False, prog_name="kinspect")
+        sys.stdout.flush()
+        code = 0
+    except click.exceptions.Exit as stop:
+        code = stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        code = 130
+    except BrokenPipeError:
+        # The reader went away (| head). Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = Exit.COULD_NOT_TELL
+    except KinspectError as error:
+        click.echo(f"kinspect: error: {escape(str(error))}", err=True)
+        code = Exit.COULD_NOT_TELL
+    sys.exit(code)

@@ -1,0 +1,65 @@
+"""`kinspect list`: what is packed, without opening it."""
+
+import click
+
+from kinspect import api
+from kinspect.cli import options
+from kinspect.cli.exit import Exit
+from kinspect.version import __version__
+
+EPILOG = """\
+\b
+Examples:
+  kinspect list libfoo.so
+  kinspect list --format json libfoo.so | jq -r '.. | .uri? // empty'
+
+\b
+URIs are those of ROCm's tools, exact for plain bundles. The URI of a compressed entry
+leads to its compressed bundle; inflated-offset says where in it the entry lies.
+"""
+
+
+@click.command("list", epilog=EPILOG)
+@options.paths
+@click.option(
+    "--format", "formats", metavar="NAME[=FILE]", multiple=True,
+    help=f"text or json. {options.FORMAT_HELP}",
+)  # fmt: skip
+@click.option(
+    "-v", "--verbose", count=True, help="Name the binaries without device code too."
+)
+@options.no_color
+@options.limit
+def command(
+    paths: tuple[str, ...],
+    formats: tuple[str, ...],
+    verbose: int,
+    color: bool | None,
+    limits: tuple[str, ...],
+) -> None:
+    """List bundles and their entries, with code-object URIs.
+
+    Opens no code object, and inflates just the head of a compressed bundle. Exits with
+    2 if something could not be read.
+    """
+    output = options.Output(formats, ("text", "json"))
+    ceilings = options.read_limits(limits)
+    artifacts = tuple(
+        api.inspect(path, limits=ceilings, code_objects=False) for path in paths
+    )
+
+    def render(name: str) -> str:
+        if name == "json":
+            from kinspect.render import json  # noqa: PLC0415
+
+            return json.listing(artifacts, __version__)
+        from kinspect.render import text  # noqa: PLC0415
+
+        return text.listing(artifacts, color=options.use_color(color), verbose=verbose)
+
+    output.write(render)
+    whole = all(
+        not artifact.unreadable and not any(b.unreadable for b in artifact.binaries)
+        for artifact in artifacts
+    )
+    raise click.exceptions.Exit(Exit.VERIFIED if whole else Exit.COULD_NOT_TELL)

@@ -1,0 +1,99 @@
+"""Options that several commands share, and where their output goes."""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import click
+
+from kinspect.errors import UsageError
+from kinspect.limits import DEFAULT, Limits
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+paths = click.argument(
+    "paths",
+    metavar="PATH...",
+    nargs=-1,
+    required=True,
+    type=click.Path(),
+)
+
+limit = click.option(
+    "--limit",
+    "limits",
+    metavar="NAME=N",
+    multiple=True,
+    help="Raise a limit on what a file may make kinspect do (see the error that names it).",
+)
+
+no_color = click.option(
+    "--color/--no-color",
+    default=None,
+    help="Colour the text, or not [default: on a terminal, unless NO_COLOR is set].",
+)
+
+
+def read_limits(texts: tuple[str, ...]) -> Limits:
+    """Limits from `NAME=N` options."""
+    raised: dict[str, int] = {}
+    for text in texts:
+        name, _, number = text.partition("=")
+        try:
+            raised[name] = int(number, 0)
+        except ValueError:
+            message = f"--limit {text!r}: expected NAME=N, such as inflated=8589934592"
+            raise UsageError(message) from None
+    return DEFAULT.raised(**raised)
+
+
+def use_color(asked: bool | None) -> bool:
+    """Colours only where a person looks, and wants them (https://no-color.org)."""
+    if asked is not None:
+        return asked
+    dumb = os.environ.get("TERM") == "dumb"
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and not dumb
+
+
+class Output:
+    """`--format NAME` or `NAME=FILE`, several times; one of them to stdout."""
+
+    def __init__(self, texts: tuple[str, ...], known: tuple[str, ...]) -> None:
+        self.targets: list[tuple[str, str | None]] = []
+        for text in texts or (known[0],):
+            name, _, file = text.partition("=")
+            if name not in known:
+                message = f"--format {name!r}: expected one of {', '.join(known)}"
+                raise UsageError(message)
+            self.targets.append((name, file or None))
+        if sum(file is None for _, file in self.targets) > 1:
+            message = (
+                "--format: only one can go to stdout, the others want a file"
+            )
+            raise UsageError(message)
+
+    def write(self, render: Callable[[str], str]) -> None:
+        """Write every format that was asked for."""
+        for name, file in self.targets:
+            text = render(name)
+            if file is None:
+                write(text)
+                continue
+            try:
+                with open(file, "w", encoding="utf-8", newline="\n") as stream:
+                    stream.write(text)
+            except OSError as error:
+                message = f"--format {name}={file}: {error.strerror}"
+                raise UsageError(message) from error
+
+
+def write(text: str) -> None:
+    """To stdout, whatever its encoding can't say spelled out."""
+    encoding = sys.stdout.encoding or "utf-8"
+    safe = text.encode(encoding, "backslashreplace").decode(encoding)
+    sys.stdout.write(safe)
+    sys.stdout.flush()
+
+
+FORMAT_HELP: Final = "Output format; NAME=FILE writes it to a file. Repeatable."

@@ -1,0 +1,132 @@
+"""Results as plain values for JSON: `kinspect/schemas/report.schema.json`."""
+
+import json
+from typing import Any, Final
+
+from kinspect.model import (
+    Artifact,
+    Binary,
+    Bundle,
+    CodeObject,
+    Entry,
+    Finding,
+    Report,
+    Unreadable,
+)
+from kinspect.render.uri import entry_uri
+
+SCHEMA_VERSION: Final = 1
+
+Value = dict[str, Any]
+
+
+def report(report: Report) -> str:
+    """A whole report, as `verify --format json` prints it."""
+    value = {
+        "schema_version": SCHEMA_VERSION,
+        "tool": {"name": "kinspect", "version": report.version},
+        "verdict": report.verdict.value,
+        "required": list(report.required),
+        "artifacts": [artifact(one, code_objects=True) for one in report.artifacts],
+        "findings": [finding(one) for one in report.findings],
+    }
+    return dump(value)
+
+
+def listing(artifacts: tuple[Artifact, ...], version: str) -> str:
+    """What `list --format json` prints: the artifacts, without their code objects."""
+    value = {
+        "schema_version": SCHEMA_VERSION,
+        "tool": {"name": "kinspect", "version": version},
+        "artifacts": [artifact(one, code_objects=False) for one in artifacts],
+    }
+    return dump(value)
+
+
+def dump(value: Value) -> str:
+    # ASCII only: what is no text in any encoding stays escaped
+    return json.dumps(value, indent=1) + "\n"
+
+
+def artifact(artifact: Artifact, *, code_objects: bool) -> Value:
+    return {
+        "path": artifact.path,
+        "kind": artifact.kind,
+        "binaries": [_binary(one, code_objects=code_objects) for one in artifact.binaries],
+        "unreadable": [_unreadable(one) for one in artifact.unreadable],
+    }
+
+
+def _binary(binary: Binary, *, code_objects: bool) -> Value:
+    return {
+        "path": binary.path,
+        "format": binary.format,
+        "linkage": binary.linkage and binary.linkage.value,
+        "needed": list(binary.needed),
+        "bundles": [
+            _bundle(binary, one, code_objects=code_objects) for one in binary.bundles
+        ],
+        "unreadable": [_unreadable(one) for one in binary.unreadable],
+    }
+
+
+def _bundle(binary: Binary, bundle: Bundle, *, code_objects: bool) -> Value:
+    return {
+        "index": bundle.index,
+        "offset": bundle.offset,
+        "form": bundle.form.value,
+        "version": bundle.version,
+        "method": bundle.method,
+        "registered": bundle.registered,
+        "embedded": bundle.embedded,
+        "size": bundle.size,
+        "uncompressed_size": bundle.uncompressed_size,
+        "entries": [
+            _entry(binary, bundle, one, code_objects=code_objects) for one in bundle.entries
+        ],
+    }
+
+
+def _entry(binary: Binary, bundle: Bundle, entry: Entry, *, code_objects: bool) -> Value:
+    value: Value = {
+        "id": entry.id.text,
+        "kind": entry.id.kind,
+        "target": entry.id.target,
+        "offset": entry.offset,
+        "size": entry.size,
+        "uri": entry_uri(binary.path, bundle, entry),
+    }
+    if code_objects:
+        value["code_object"] = _code_object(entry.code_object)
+    return value
+
+
+def _code_object(part: CodeObject | Unreadable | None) -> Value | None:
+    if part is None:
+        return None
+    if isinstance(part, Unreadable):
+        return {"unreadable": part.message}
+    return {
+        "target": str(part.flags.target) if part.flags.target else None,
+        "abi_version": part.abi_version,
+        "e_flags": part.e_flags,
+        "kernel_count": len(part.kernels),
+    }
+
+
+def _unreadable(part: Unreadable) -> Value:
+    return {"where": str(part.where), "message": part.message, "limit": part.limit}
+
+
+def finding(finding: Finding) -> Value:
+    return {
+        "rule": finding.rule,
+        "severity": finding.severity.value,
+        "path": finding.path,
+        "bundle": finding.bundle,
+        "target": finding.target,
+        "kernel": finding.kernel,
+        "message": finding.message,
+        "details": list(finding.details),
+        "hint": finding.hint,
+    }
