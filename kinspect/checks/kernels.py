@@ -12,7 +12,8 @@ from kinspect.policy import Policy
 
 def without_kernels(binary: Binary, policy: Policy) -> Iterator[Finding]:
     if not binary.kernel_count:
-        if any(_opened(unit) for unit in units(binary)):
+        opened = [found for unit in units(binary) for _, found in _opened(unit)]
+        if any(not found.useless for found in opened):
             yield finding(
                 "no-kernels",
                 binary.path,

@@ -39,6 +39,10 @@ Exit codes: 0 every requirement holds; 1 a requirement is violated;
 """
 
 
+#: what a shell reports for a process that SIGINT ended
+INTERRUPTED: Final = 130
+
+
 class LazyGroup(click.Group):
     """A group that imports a command's module when the command is used."""
 
@@ -73,17 +77,15 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; every error of ours becomes one line and exit 2."""
     try:
-        cli.main(standalone_mode=False, prog_name="kinspect")
+        # A command ends by raising Exit, whose code is what main() then returns.
+        code = cli.main(standalone_mode=False, prog_name="kinspect") or Exit.VERIFIED
         sys.stdout.flush()
-        code = 0
-    except click.exceptions.Exit as stop:
-        code = stop.exit_code
     except click.ClickException as error:
         error.show()
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
-        code = 130
+        code = INTERRUPTED
     except BrokenPipeError:
         # The reader went away (| head). Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,116 @@
+"""Inputs that tests share: samples, tools of others, wheels of PyPI."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SAMPLES = ROOT / "samples"
+
+
+def manifest() -> list[dict[str, Any]]:
+    """What the samples hold, as other tools read them, and what verify must say."""
+    path = SAMPLES / "manifest.json"
+    samples = json.loads(path.read_text("utf-8"))["samples"]
+    assert isinstance(samples, list)
+    return samples
+
+
+@pytest.fixture(scope="session")
+def tool() -> Callable[[str], str]:
+    """The path of a program; without it, a test is skipped here and fails in CI."""
+
+    def find(name: str) -> str:
+        path = shutil.which(name)
+        if path is None:
+            message = f"{name} is not installed (see .ci/run)"
+            pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+        return path
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def run(tool: Callable[[str], str]) -> Callable[..., str]:
+    """Run a program of others and return what it prints."""
+
+    def call(name: str, *arguments: str | Path) -> str:
+        done = subprocess.run(
+            [tool(name), *map(str, arguments)], capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+    return call
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A wheel of PyPI, pinned."""
+
+    requirement: str
+    platform: str
+    sha256: str
+
+
+WHEELS = {
+    "bitsandbytes": Wheel(
+        "bitsandbytes==0.50.2",
+        "manylinux_2_24_x86_64",
+        "55348a9a4a21bfd99cf8c7b32fe67b4030ae5c2a05738e03c1747f65fa6ec283",
+    ),
+    "bitsandbytes-win": Wheel("bitsandbytes==0.50.2", "win_amd64", "c697963c8fda3dcd0d7ebd9b5211ae4067feef7cd06e0350d4e816a434fe683d"),
+    "jax-plugin": Wheel("jax-rocm7-plugin==0.10.2", "manylinux_2_27_x86_64", "fc6c3f6641d99916ea1896353a0c27187f1fcddb811768d4607d7e78834571a3"),
+    "cupy": Wheel("cupy-rocm-7-0==14.2.0", "manylinux2014_x86_64", "8e824c1c2fc386e72fe8ae69ab7c273326b17650160400f8f4ea2c932189ed1a"),
+    "onnxruntime": Wheel("onnxruntime-rocm==1.22.2.post3", "manylinux_2_34_x86_64", "705596b48933446ae6766921c5c8a46ef42f0c735bf158b6eb44a60bf7f95230"),
+    "jax-pjrt": Wheel("jax-rocm7-pjrt==0.12.0", "manylinux_2_27_x86_64", "4551d0714523355f2946ca1958c3f584e95661e467a641d36b726f718a1c7934"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def wheel() -> Callable[[str], Path]:
+    """A wheel of the corpus, downloaded once into the user's cache."""
+    cache = Path(os.environ.get("KINSPECT_CORPUS", Path.home() / ".cache/kinspect/corpus"))
+
+    def fetch(name: str) -> Path:
+        pinned = WHEELS[name]
+        directory = cache / pinned.sha256[:16]
+        found = sorted(directory.glob("*.whl"))
+        if not found:
+            command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps"]
+            command += ["--only-binary=:all:", "--python-version", "3.11"]
+            command += ["--platform", pinned.platform, "-d", str(directory)]
+            subprocess.run([*command, pinned.requirement], check=True)
+            found = sorted(directory.glob("*.whl"))
+        (path,) = found
+        with open(path, "rb") as file:
+            assert hashlib.file_digest(file, "sha256").hexdigest() == pinned.sha256
+        return path
+
+    return fetch
+
+
+@pytest.fixture(scope="session")
+def member(
+    wheel: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str, str], Path]:
+    """A member of a wheel, unpacked once a session."""
+    directory = tmp_path_factory.mktemp("members")
+
+    def unpack(name: str, inner: str) -> Path:
+        target = directory / name / inner
+        if not target.exists():
+            with zipfile.ZipFile(wheel(name)) as archive:
+                archive.extract(inner, directory / name)
+        return target
+
+    return unpack

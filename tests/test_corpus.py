@@ -1,0 +1,143 @@
+"""Wheels of PyPI whose contents were read with other tools."""
+
+from pathlib import Path
+
+import pytest
+
+from kinspect import Binary, Verdict, inspect, verify
+
+pytestmark = pytest.mark.corpus
+
+BNB = "bitsandbytes/libbitsandbytes_"
+ONNX = "onnxruntime/capi/libonnxruntime_providers_rocm.so"
+XLA = "jax_plugins/xla_rocm7/xla_rocm_plugin.so"
+CUPY = ".cpython-311-x86_64-linux-gnu.so"
+
+
+def binary(path: Path, *, code_objects: bool = True) -> Binary:
+    (found,) = inspect(path, code_objects=code_objects).binaries
+    assert not found.unreadable
+    assert not found.dangling
+    return found
+
+
+def targets(found: Binary) -> set[frozenset[str]]:
+    """The targets of each bundle, told apart only where bundles differ."""
+    return {
+        frozenset(entry.id.target for entry in bundle.hip_entries)
+        for bundle in found.bundles
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "count", "gfx950"),
+    [
+        ("rocm64", 2, 14, False),
+        ("rocm70", 2, 15, True),
+        ("rocm71", 3, 15, True),
+        ("rocm72", 3, 15, True),
+        ("rocm714", 3, 25, True),
+        ("rocm715", 3, 25, True),
+    ],
+)
+def test_bitsandbytes_has_two_compressed_bundles(member, name, version, count, gfx950):
+    found = binary(member("bitsandbytes", f"{BNB}{name}.so"))
+    assert [(b.form.value, b.version, b.method) for b in found.bundles] == [
+        ("ccob", version, "zstd")
+    ] * 2
+    (packed,) = targets(found)
+    assert len(packed) == count
+    assert "gfx942" in packed
+    assert ("gfx950" in packed) is gfx950
+    assert all(not bundle.faults for bundle in found.bundles)  # MD5 among them
+
+
+@pytest.mark.parametrize("name", ["xpu2025", "xpu2026"])
+def test_sycl_device_code_is_no_hip_code_and_no_error(member, name):
+    report = verify(member("bitsandbytes", f"{BNB}{name}.so"))
+    assert [finding.rule for finding in report.findings] == ["no-device-code"]
+    assert report.verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("inner", "bundles"), [("_linalg", 1), ("_prng", 1), ("_solver", 2)]
+)
+def test_jax_plugin_has_27_targets(member, inner, bundles):
+    found = binary(member("jax-plugin", f"jax_rocm7_plugin/{inner}.so"))
+    assert [(b.form.value, b.version) for b in found.bundles] == [("ccob", 3)] * bundles
+    (packed,) = targets(found)
+    assert len(packed) == 27
+    assert {"gfx942", "gfx950"} <= packed
+
+
+def test_jax_solver_has_351_kernels_in_54_code_objects(member):
+    found = binary(member("jax-plugin", "jax_rocm7_plugin/_solver.so"))
+    assert sum(len(bundle.hip_entries) for bundle in found.bundles) == 54
+    assert found.kernel_count == 351
+
+
+@pytest.mark.parametrize("inner", ["cuda/cub", "cuda/thrust", "random/_generator_api"])
+def test_cupy_has_one_plain_bundle_of_9_targets(member, inner):
+    found = binary(member("cupy", f"cupy/{inner}{CUPY}"), code_objects=False)
+    assert [bundle.form.value for bundle in found.bundles] == ["plain"]
+    (packed,) = targets(found)
+    assert len(packed) == 9
+    assert {"gfx942", "gfx950"} <= packed
+
+
+def test_cupy_cub_has_12492_kernels(member):
+    assert binary(member("cupy", f"cupy/cuda/cub{CUPY}")).kernel_count == 12_492
+
+
+def test_onnxruntime_has_95_plain_bundles_without_gfx950(member):
+    found = binary(member("onnxruntime", ONNX))
+    assert [bundle.form.value for bundle in found.bundles] == ["plain"] * 95
+    assert sum(len(bundle.entries) for bundle in found.bundles) == 855
+    assert sum(len(bundle.hip_entries) for bundle in found.bundles) == 760
+    (packed,) = targets(found)
+    assert len(packed) == 8
+    assert "gfx942" in packed
+    assert found.kernel_count == 81_688
+
+
+def test_verify_fails_on_every_bundle_of_onnxruntime_for_gfx950(member):
+    report = verify(member("onnxruntime", ONNX))
+    assert report.verdict is Verdict.FAIL
+    assert [(f.rule, f.target, f.bundle) for f in report.findings] == [
+        ("missing-target", "gfx950", index) for index in range(95)
+    ]
+
+
+def test_xla_inflates_to_1215_code_objects_and_409773_kernels(member):
+    found = binary(member("jax-pjrt", XLA))
+    assert [(b.form.value, b.version) for b in found.bundles] == [("ccob", 3)] * 45
+    assert sum(b.uncompressed_size or 0 for b in found.bundles) == 2_436_893_448
+    (packed,) = targets(found)
+    assert len(packed) == 27
+    assert sum(len(bundle.hip_entries) for bundle in found.bundles) == 1_215
+    assert found.kernel_count == 409_773
+
+
+@pytest.mark.parametrize(
+    ("name", "inner"),
+    [
+        ("bitsandbytes", f"{BNB}rocm72.so"),
+        ("cupy", f"cupy/cuda/cub{CUPY}"),
+        ("cupy", f"cupy/cuda/thrust{CUPY}"),
+        ("cupy", f"cupy/random/_generator_api{CUPY}"),
+        ("jax-plugin", "jax_rocm7_plugin/_linalg.so"),
+        ("jax-plugin", "jax_rocm7_plugin/_prng.so"),
+        ("jax-plugin", "jax_rocm7_plugin/_solver.so"),
+        ("jax-pjrt", XLA),
+    ],
+)
+def test_verify_passes_what_has_both_targets(member, name, inner):
+    report = verify(member(name, inner))
+    assert report.findings == ()
+    assert report.verdict is Verdict.PASS
+
+
+def test_verify_fails_on_bitsandbytes_for_rocm_6(member):
+    report = verify(member("bitsandbytes", f"{BNB}rocm64.so"))
+    assert report.verdict is Verdict.FAIL
+    assert {(f.rule, f.target) for f in report.findings} == {("missing-target", "gfx950")}
