@@ -42,6 +42,10 @@ class Limits:
     headers: int = 65_536
     #: wrappers in one host binary
     wrappers: int = 1_000_000
+    #: bytes of the table of contents of one kpack archive
+    toc: int = 64 * MiB
+    #: payloads in one kpack archive
+    payloads: int = 1 << 20
 
     def check(self, limit: str, actual: int, where: Where) -> None:
         """Raise LimitExceeded if `actual` is above the limit of that name."""

@@ -14,7 +14,7 @@ from typing import Final
 from kinspect.errors import FormatError, Where
 from kinspect.formats import bundle, ccob, code_object
 from kinspect.formats.container import Opener, Reader, form_of
-from kinspect.hosts import elf
+from kinspect.hosts import coff, elf
 from kinspect.hosts.host import HIPF, HIPK, Host, Wrapper
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Binary, Bundle, CodeObject, Fault, Form, Linkage, Unreadable
@@ -87,6 +87,8 @@ def _walk(view: View, reader: Reader) -> "_Walk | None":
         return _Walk(view, Host(name, fatbins=(view,)), reader)
     if view.startswith(elf.MAGIC):
         return _Walk(view, elf.parse(view, reader.limits), reader)
+    if coff.is_coff(view):
+        return _Walk(view, coff.parse(view, reader.limits), reader)
     return None
 
 
