@@ -1,0 +1,236 @@
+"""How HIP's loader finds device code that was packed into kpack archives.
+
+Source: ROCm/rocm-systems shared/kpack, runtime/src/loader.cpp
+(`kpack_load_code_object`) and isa_target_match.h; for the targets it is asked for,
+clr/hipamd/src/hip_fatbin.cpp (`ExtractKpackBinary`). Nothing here reads a file.
+"""
+
+import posixpath
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import combinations
+from pathlib import PurePosixPath, PureWindowsPath
+from types import MappingProxyType
+from typing import Final
+
+from kinspect.formats.kpack import KpackArchive, KpackEntry, KpackReference
+from kinspect.target import TargetID
+
+PLACEHOLDER: Final = "@GFXARCH@"
+NO_ENVIRONMENT: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+class Generation(StrEnum):
+    """Which loader looks, told apart by what it does where an archive lacks the code."""
+
+    #: up to ROCm 7.14: the first archive that lists a target decides
+    KP = "kp"
+    #: since rocm-systems pull request 9953: all that list a compatible target
+    KS = "ks"
+
+
+class Reason(StrEnum):
+    """Why there is no code object: the loader's error codes."""
+
+    ARCHIVE_NOT_FOUND = "archive not found"
+    ARCH_NOT_FOUND = "architecture not found"
+    KERNEL_NOT_FOUND = "kernel not found"
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The code object that the loader takes."""
+
+    path: str
+    #: the target that it was packed for
+    arch: str
+    entry: KpackEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """No code object, and why."""
+
+    reason: Reason
+    message: str
+
+
+# --- where it looks -----------------------------------------------------------------
+
+
+def compatible(target: TargetID) -> tuple[str, ...]:
+    """List the target IDs that serve a device, most specific first.
+
+    `gfx942:sramecc+:xnack-`, `gfx942:sramecc+`, `gfx942:xnack-`, `gfx942`: the power
+    set of its features. The loader compares text: another order is another target.
+    """
+    processor, *features = str(target).split(":")
+    return tuple(
+        ":".join((processor, *chosen))
+        for size in range(len(features), -1, -1)
+        for chosen in combinations(features, size)
+    )
+
+
+def requested(target: TargetID) -> tuple[TargetID, ...]:
+    """List what HIP asks for on behalf of a device: its target, then the generic one."""
+    return (target,) if target.generic is None else (target, target.generic)
+
+
+def disabled(env: Mapping[str, str]) -> bool:
+    """Whether ROCM_KPACK_DISABLE is set: then HIP loads nothing from archives."""
+    return env.get("ROCM_KPACK_DISABLE", "")[:1] not in {"", "0"}
+
+
+def search_paths(
+    reference: KpackReference,
+    host_directory: str,
+    target: TargetID,
+    env: Mapping[str, str] = NO_ENVIRONMENT,
+    *,
+    windows: bool = False,
+) -> tuple[str, ...]:
+    """List the archives that the loader opens for a device, in its order.
+
+    `target` is a device's: every feature on or off. ROCM_KPACK_PATH names files that
+    take the place of all others, ROCM_KPACK_PATH_PREFIX files that go before the
+    embedded paths. Links are not resolved, as they are there where a path exists.
+    """
+    separator = ";" if windows else ":"
+    if override := _split(env.get("ROCM_KPACK_PATH", ""), separator):
+        return override
+    prefix = _split(env.get("ROCM_KPACK_PATH_PREFIX", ""), separator)
+    embedded = (
+        path
+        for relative in reference.search_paths
+        for path in _expand(_resolve(host_directory, relative, windows=windows), target)
+    )
+    return prefix + tuple(embedded)
+
+
+def _split(paths: str, separator: str) -> tuple[str, ...]:
+    return tuple(path for path in paths.split(separator) if path)
+
+
+def _resolve(directory: str, relative: str, *, windows: bool) -> str:
+    path = PureWindowsPath(relative) if windows else PurePosixPath(relative)
+    if path.is_absolute():
+        return relative
+    if windows:
+        relative = PureWindowsPath(relative).as_posix()
+        directory = PureWindowsPath(directory).as_posix()
+    return posixpath.normpath(posixpath.join(directory, relative))
+
+
+def _expand(path: str, target: TargetID) -> Iterator[str]:
+    if PLACEHOLDER not in path:
+        yield path
+        return
+    for wanted in requested(target):
+        for arch in compatible(wanted):
+            yield path.replace(PLACEHOLDER, arch, 1)
+
+
+# --- what it takes ------------------------------------------------------------------
+
+
+def resolve(
+    reference: KpackReference,
+    index: int,
+    target: TargetID,
+    archives: Mapping[str, KpackArchive],
+    generation: Generation = Generation.KS,
+) -> Chosen | Missing:
+    """Choose the code object of a wrapper for a device, as the loader does.
+
+    `archives` are those that there are, by path, in the order of `search_paths`;
+    `index` is the wrapper's `reserved`, of which HIP passes on 32 bits.
+    """
+    if not archives:
+        message = f"none of the archives of {reference.kernel_name} is there"
+        return Missing(Reason.ARCHIVE_NOT_FOUND, message)
+    index &= 0xFFFFFFFF
+    listing = []
+    for path, archive, arch in _candidates(target, archives):
+        entry = archive.find(reference.kernel_name, index, arch)
+        if entry is not None:
+            return Chosen(path, arch, entry)
+        listing.append(f"{path} ({arch})")
+        if generation is Generation.KP:
+            break
+    key = f"{reference.kernel_name}#{index}"
+    if listing:
+        message = f"{key} is not in {', '.join(listing)}"
+        return Missing(Reason.KERNEL_NOT_FOUND, message)
+    served = sorted({arch for archive in archives.values() for arch in archive.gfx_arches})
+    message = f"no archive lists {target}: they list {', '.join(served) or 'nothing'}"
+    return Missing(Reason.ARCH_NOT_FOUND, message)
+
+
+def _candidates(
+    target: TargetID, archives: Mapping[str, KpackArchive]
+) -> Iterator[tuple[str, KpackArchive, str]]:
+    """List archives that claim to serve a device: by target first, then by path."""
+    for wanted in requested(target):
+        for arch in compatible(wanted):
+            for path, archive in archives.items():
+                if arch in archive.gfx_arches:
+                    yield path, archive, arch
+
+
+# --- whether indices fit ------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedKernels:
+    """What the wrapper of one index finds, for each target."""
+
+    index: int
+    #: names of kernels, by the target that they were packed for
+    kernels: Mapping[str, frozenset[str]]
+
+    @property
+    def agree(self) -> bool:
+        """Whether all targets have the same kernels."""
+        return len(set(self.kernels.values())) <= 1
+
+
+def indices(
+    archives: Iterable[KpackArchive], kernel_name: str
+) -> dict[str, tuple[int, ...]]:
+    """List the indices that there are of a binary, by target."""
+    found: dict[str, set[int]] = {}
+    for entry in _entries(archives, kernel_name):
+        if entry.index is not None:
+            found.setdefault(entry.arch, set()).add(entry.index)
+    return {arch: tuple(sorted(found[arch])) for arch in sorted(found)}
+
+
+def kernels_by_index(
+    archives: Iterable[KpackArchive],
+    kernel_name: str,
+    kernels: Callable[[KpackEntry], Collection[str]],
+) -> tuple[IndexedKernels, ...]:
+    """List the kernels of a binary by index and target, so that they can be compared.
+
+    The packer counts the bundles of each target by themselves, and the wrapper asks by
+    its own place among all wrappers. Where one bundle lacks a target, the next ones
+    move up, and a wrapper gets kernels that are not its own. `kernels` opens a code
+    object; an archive earlier in the search hides a later one's.
+    """
+    found: dict[int, dict[str, frozenset[str]]] = {}
+    for entry in _entries(archives, kernel_name):
+        if entry.index is not None and entry.arch not in found.get(entry.index, ()):
+            names = frozenset(kernels(entry))
+            found.setdefault(entry.index, {})[entry.arch] = names
+    return tuple(
+        IndexedKernels(index, MappingProxyType(found[index])) for index in sorted(found)
+    )
+
+
+def _entries(archives: Iterable[KpackArchive], kernel_name: str) -> Iterator[KpackEntry]:
+    for archive in archives:
+        for entry in archive.entries:
+            if entry.kernel_name == kernel_name and entry.arch in archive.gfx_arches:
+                yield entry
