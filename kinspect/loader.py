@@ -1,16 +1,23 @@
 """Which code object HIP would load, computed.
 
 Source: clr hip_fatbin.cpp (the choice: native, then generic, then SPIR-V); comgr
-`lookup_code_object` and `isCompatibleIsaName` (the match); clr device.cpp and ROCR
-executable.cpp (what the code object's own header must say).
+comgr-metadata.cpp, `lookUpCodeObject` and `isCompatibleIsaName` (the match in a plain
+bundle); clang OffloadBundler.cpp, `isCodeObjectCompatible` (in a compressed one); clr
+device.cpp and ROCR executable.cpp (what the code object's own header must say).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
+from kinspect.errors import TargetError
 from kinspect.model import Binary, Bundle, CodeObject, Entry, Form
-from kinspect.target import EntryID, TargetID
+from kinspect.runtime import NEWEST, Runtime
+from kinspect.target import ABI_V4, ABI_V6, EntryID, TargetID
+
+#: how much of a plain bundle the runtime hands to comgr for its table, in bytes
+VISIBLE: Final = 4096
 
 
 class How(StrEnum):
@@ -53,6 +60,16 @@ class Unit:
         if len(self.bundles) == 1:
             return f"bundle {self.index}"
         return f"bundles {self.index}–{self.bundles[-1].index} (bare code objects)"
+
+    @property
+    def compressed(self) -> bool:
+        return self.bundles[0].form is Form.CCOB
+
+    @property
+    def oversized(self) -> bool:
+        """Whether the table of a plain bundle reaches beyond what the runtime reads."""
+        bundle = self.bundles[0]
+        return bundle.form is Form.PLAIN and bundle.header_size > VISIBLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,38 +114,148 @@ def units(binary: Binary) -> Iterator[Unit]:
         bundle for bundle in binary.bundles if bundle.form is Form.ELF and bundle.embedded
     )
     for bundle in binary.bundles:
-        if bundle.hip_entries and bundle not in bare:
+        if bundle.hip_entries and not (bundle.embedded and bundle.form is Form.ELF):
             yield Unit((bundle,))
     if bare:
         yield Unit(bare)
 
 
-def coverage(unit: Unit, required: TargetID) -> Coverage:
+def coverage(unit: Unit, required: TargetID, runtime: Runtime = NEWEST) -> Coverage:
     """What HIP chooses from the unit for each device that `required` stands for."""
+    entries = () if unit.oversized or not readable(unit, runtime) else unit.entries
     return Coverage(
-        required, tuple(choose(unit.entries, device) for device in required.devices())
+        required,
+        tuple(
+            choose(entries, device, runtime, compressed=unit.compressed)
+            for device in required.devices()
+        ),
     )
 
 
-def choose(entries: Iterable[Entry], device: TargetID) -> Choice:
-    """The entry for one device: native over generic over SPIR-V, else none.
+def readable(unit: Unit, runtime: Runtime) -> bool:
+    """Whether the runtime reads bundles of this form at all."""
+    bundle = unit.bundles[0]
+    return bundle.form is not Form.CCOB or bundle.version in runtime.ccob
 
-    Empty entries never count. Of several that suit, the first in the file wins.
-    """
-    filled = [entry for entry in entries if entry.size]
-    for how, target in ((How.NATIVE, device), (How.GENERIC, device.generic)):
-        if target is None:
-            continue
-        for entry in filled:
-            if matches(entry.id, target):
-                return Choice(device, entry, how)
-    for entry in filled:
-        if entry.id.is_spirv:
-            return Choice(device, entry, How.SPIRV)
+
+def choose(
+    entries: Iterable[Entry],
+    device: TargetID,
+    runtime: Runtime = NEWEST,
+    *,
+    compressed: bool = False,
+) -> Choice:
+    """The entry for one device: native over generic over SPIR-V, else none."""
+    generic = runtime.generic_compressed if compressed else runtime.generic
+    queries: dict[How, TargetID | None] = {How.NATIVE: device}
+    if generic and device.generic is not None:
+        queries[How.GENERIC] = device.generic
+    if runtime.spirv:
+        queries[How.SPIRV] = None
+    look_up = _unbundle if compressed else _look_up
+    found = look_up(tuple(entries), queries)
+    for how in How:
+        if how in found:
+            return Choice(device, found[how], how)
     return Choice(device)
 
 
-def matches(entry: EntryID, target: TargetID) -> bool:
+def _look_up(
+    entries: Sequence[Entry], queries: Mapping[How, TargetID | None]
+) -> dict[How, Entry]:
+    """`lookUpCodeObject` of comgr, for a plain bundle: the first that suits wins.
+
+    An empty entry fills no query, and yet counts as one that was answered: the search
+    ends when as many entries suited as there are queries.
+    """
+    found: dict[How, Entry] = {}
+    seen = 0
+    for entry in entries:
+        for how, target in queries.items():
+            if how not in found and _answers(entry, target, compressed=False):
+                if entry.size:
+                    found[how] = entry
+                seen += 1
+                break
+        if seen == _names(queries):
+            break
+    return found
+
+
+def _names(queries: Mapping[How, TargetID | None]) -> int:
+    """How many names the runtime asks for: SPIR-V goes by two (environment field)."""
+    return len(queries) + (How.SPIRV in queries)
+
+
+def _unbundle(
+    entries: Sequence[Entry], queries: Mapping[How, TargetID | None]
+) -> dict[How, Entry]:
+    """`UnbundleFiles` of clang, for a compressed bundle.
+
+    It takes the entries in the order of a hash table, and the first that suits ends the
+    search even if it is empty: where one that suits is empty, nothing is certain.
+    """
+    found = {}
+    for how, target in queries.items():
+        suited = [e for e in entries if _answers(e, target, compressed=True)]
+        if suited and all(entry.size for entry in suited):
+            found[how] = suited[0]
+    return found
+
+
+def _answers(entry: Entry, target: TargetID | None, *, compressed: bool) -> bool:
+    if target is None:
+        return entry.id.is_spirv
+    return matches(entry.id, target, compressed=compressed)
+
+
+def matches(entry: EntryID, target: TargetID, *, compressed: bool = False) -> bool:
     """Whether HIP takes an entry of this ID for a target with settled modes."""
-    own = entry.target_id
-    return own is not None and own.serves(target)
+    return not mismatch(entry, target, compressed=compressed)
+
+
+def mismatch(entry: EntryID, target: TargetID, *, compressed: bool = False) -> str:
+    """Why HIP does not take an entry of this ID for a settled target; empty if it does.
+
+    In a plain bundle the name must be an ISA that comgr knows, environment field empty;
+    in a compressed one `unknown` is the same as empty (llvm::Triple).
+    """
+    kinds = {"hip", "hipv4"} if compressed else EntryID.HIP_KINDS
+    if entry.kind not in kinds:
+        return f"kind {entry.kind!r} is not HIP's"
+    triple = (entry.arch, entry.vendor, entry.os)
+    environments = {"", "unknown"} if compressed else {""}
+    if triple != ("amdgcn", "amd", "amdhsa") or entry.env not in environments:
+        return "its triple is not amdgcn-amd-amdhsa-"
+    try:
+        own = TargetID.parse(entry.target)
+    except TargetError:
+        return f"{entry.target!r} is no target ID that HIP knows"
+    if own.processor != target.processor:
+        return f"it is for {own.processor}"
+    for feature in own.isa.features:
+        if own.mode(feature) and own.mode(feature) is not target.mode(feature):
+            return f"it wants {feature} {own.mode(feature).word}"
+    return ""
+
+
+def refusal(choice: Choice) -> str:
+    """Why the loader refuses what was chosen, by its own header; empty if it does not.
+
+    The entry ID decides what is selected, `e_flags` what is loaded.
+    """
+    if choice.entry is None or choice.how is How.SPIRV:
+        return ""
+    found = choice.entry.code_object
+    if not isinstance(found, CodeObject):
+        return "it is no AMDGPU code object that could be read"
+    target = choice.device if choice.how is How.NATIVE else choice.device.generic
+    own = found.flags.target
+    if own is None or target is None or not own.serves(target):
+        return f"its e_flags {found.e_flags:#x} are for {found.flags}"
+    if found.abi_version < ABI_V4:
+        return f"code object v{found.abi_version + 2}: only v4 to v6 are loaded"
+    versioned = found.abi_version >= ABI_V6 and found.flags.generic_version >= 1
+    if own.isa.generic and not versioned:
+        return "generic code needs code object v6 and a generic version of 1 or more"
+    return ""

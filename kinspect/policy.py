@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from kinspect.model import Severity
+from kinspect.runtime import NEWEST, Runtime
 from kinspect.target import TargetID
 
 #: what a GPU image is built for today: MI300 and MI350
@@ -41,6 +42,8 @@ class Policy:
     #: globs of binaries that must be there and carry device code
     expect: tuple[str, ...] = ()
     ignore: tuple[Ignore, ...] = ()
+    #: the generation of HIP's runtime that the verdict is for
+    runtime: Runtime = NEWEST
     severities: Mapping[str, Severity] = field(default_factory=dict)
 
 

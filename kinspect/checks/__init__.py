@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
-from kinspect.checks import bundles, coverage, kernels
+from kinspect.checks import bundles, coverage, kernels, loading
 from kinspect.checks.finding import finding
 from kinspect.checks.rules import RULES, Rule
 from kinspect.model import Artifact, Binary, Finding, Severity, Verdict
@@ -24,6 +24,10 @@ CHECKS: Final[tuple[Check, ...]] = (
     coverage.missing_targets,
     coverage.fallbacks,
     coverage.extra_targets,
+    loading.refused,
+    loading.oversized_headers,
+    loading.duplicate_targets,
+    loading.shadowed,
     kernels.without_kernels,
     kernels.parity,
     kernels.broken_kernels,

@@ -12,7 +12,9 @@ from kinspect.policy import Policy
 def missing_targets(binary: Binary, policy: Policy) -> Iterator[Finding]:
     for unit in units(binary):
         for required in policy.required:
-            found = coverage(unit, required)
+            found = coverage(unit, required, policy.runtime)
+            if unit.oversized:
+                continue  # nothing in it is found: a finding of its own
             if len(found.missing) == len(found.choices):
                 yield _missing(binary, unit, found)
             elif found.missing:
@@ -88,7 +90,7 @@ def fallbacks(binary: Binary, policy: Policy) -> Iterator[Finding]:
     }
     for unit in units(binary):
         for required in policy.required:
-            found = coverage(unit, required)
+            found = coverage(unit, required, policy.runtime)
             for how in sorted(found.hows - {How.NATIVE}):
                 if how.value not in policy.accept:
                     yield finding(

@@ -64,7 +64,7 @@ def parity(binary: Binary, policy: Policy) -> Iterator[Finding]:
     for unit in units(binary):
         kernels = {}
         for required in policy.required:
-            found = coverage(unit, required)
+            found = coverage(unit, required, policy.runtime)
             # what is missing or empty as a whole has a finding of its own
             if not found.missing and found.kernels:
                 kernels[required] = found.kernels
@@ -112,7 +112,7 @@ def required_kernels(artifact: Artifact, policy: Policy) -> Iterator[Finding]:
         names: set[str] = set()
         for binary in artifact.binaries:
             for unit in units(binary):
-                names |= coverage(unit, target).kernels
+                names |= coverage(unit, target, policy.runtime).kernels
         for glob in policy.kernels:
             if not any(matches(name, glob) for name in names):
                 yield finding(

@@ -164,6 +164,42 @@ _RULES: Final = (
         " or an RDC object was linked without the device link step (--hip-link).",
     ),
     Rule(
+        "refused",
+        Severity.ERROR,
+        "what HIP selects, the loader accepts",
+        "HIP selects an entry by its ID. Its loader then reads the code object's own"
+        " header, and refuses code objects older than v4, and generic code that is not v6"
+        " with a generic version: hipErrorNoBinaryForGpu at the first launch.",
+        "Build with a current compiler, or with -mcode-object-version=5 (6 for generic"
+        " targets).",
+    ),
+    Rule(
+        "oversized-header",
+        Severity.ERROR,
+        "the entry table of an uncompressed bundle fits into 4096 bytes",
+        "The runtime hands the first 4096 bytes of a plain bundle to its lookup. A longer"
+        " table is a read error, and nothing in the bundle is found: hipErrorInvalidImage.",
+        "Pack fewer targets into one library, or compress (--offload-compress): the table"
+        " of a compressed bundle may have any length.",
+    ),
+    Rule(
+        "duplicate-target",
+        Severity.ERROR,
+        "at most one entry suits a device",
+        "Two entries name the same target, or one names a mode that another leaves open."
+        " HIP takes the first in a plain bundle, and either in a compressed one.",
+        "Name each processor once: without modes, or with all of them.",
+    ),
+    Rule(
+        "shadowed",
+        Severity.ERROR,
+        "no incomplete native code object hides a complete generic one",
+        "HIP prefers native code to generic code, bundle by bundle and not kernel by"
+        " kernel. A kernel that only the generic code object has is never found: HIP"
+        " aborts when it is launched.",
+        "Build every kernel for the native target too, or leave the native target out.",
+    ),
+    Rule(
         "extra-target",
         Severity.ERROR,
         "with --only: no other targets are packed",

@@ -22,6 +22,7 @@ COMMANDS: Final = MappingProxyType(
         "list": ("listing", "List bundles and entries, with code-object URIs."),
         "kernels": ("kernels", "List kernels and their resources."),
         "verify": ("verify", "Assert that the required targets are packed."),
+        "explain": ("explain", "Explain what HIP would load on a device, and why."),
         "rules": ("rules", "Explain what a rule means and how to mend it."),
     }
 )

@@ -1,0 +1,131 @@
+"""Rules on what HIP makes of the entries that it finds, or fails to find."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from kinspect.checks.finding import finding
+from kinspect.loader import VISIBLE, Choice, How, Unit, choose, coverage, refusal, units
+from kinspect.model import Binary, CodeObject, Entry, Finding
+from kinspect.names import demangle
+from kinspect.policy import Policy
+from kinspect.runtime import Runtime
+from kinspect.target import EntryID, TargetID
+
+
+def refused(binary: Binary, policy: Policy) -> Iterator[Finding]:
+    """What HIP would select and then refuse, by the code object's own header.
+
+    A disagreement of entry ID and e_flags as such is `mismatched_targets`.
+    """
+    for unit in units(binary):
+        for required in policy.required:
+            found = coverage(unit, required, policy.runtime)
+            reasons = {
+                (choice.entry.id.text, refusal(choice))
+                for choice in found.choices
+                if choice.entry is not None
+                and isinstance(choice.entry.code_object, CodeObject)
+            }
+            for text, reason in sorted(reasons):
+                if reason and "e_flags" not in reason:
+                    yield finding(
+                        "refused",
+                        binary.path,
+                        f"{unit.name}: HIP would select {text} for {required} and refuse"
+                        f" it: {reason}",
+                        bundle=unit.index,
+                        target=required,
+                    )
+
+
+def oversized_headers(binary: Binary, _: Policy) -> Iterator[Finding]:
+    for unit in units(binary):
+        if unit.oversized:
+            size = unit.bundles[0].header_size
+            yield finding(
+                "oversized-header",
+                binary.path,
+                f"{unit.name}: its entry table takes {size} bytes, of which HIP reads"
+                f" {VISIBLE}: nothing in it is found",
+                bundle=unit.index,
+                hint="pack fewer targets, or compress the bundle (--offload-compress)",
+            )
+
+
+def duplicate_targets(binary: Binary, _: Policy) -> Iterator[Finding]:
+    """Entries of one processor that could both be chosen for the same device."""
+    for unit in units(binary):
+        if len(unit.bundles) > 1:
+            continue  # bare code objects that a program picks from by itself
+        filled = [entry.id for entry in unit.entries if entry.size]
+        counts = Counter(_key(entry) for entry in filled)
+        for name, count in sorted(counts.items()):
+            if count > 1:
+                yield _duplicate(binary, unit, name, f"{count} entries are for {name}")
+        for entry in filled:
+            own = entry.target_id
+            others = [e.target_id for e in filled if e is not entry]
+            if own is None:
+                continue
+            wider = [o for o in others if o is not None and o != own and o.serves(own)]
+            for other in wider:
+                message = f"entries for {other} and {own} both suit {own}"
+                yield _duplicate(binary, unit, str(own), message)
+
+
+def _key(entry: EntryID) -> str:
+    return str(entry.target_id or entry.target_name)
+
+
+def _duplicate(binary: Binary, unit: Unit, target: str, message: str) -> Finding:
+    order = "in the order of a hash table" if unit.compressed else "the first in the file"
+    return finding(
+        "duplicate-target",
+        binary.path,
+        f"{unit.name}: {message}; HIP takes one of them, {order}",
+        bundle=unit.index,
+        target=target,
+        hint="name each processor once, either without modes or with all of them",
+    )
+
+
+def shadowed(binary: Binary, policy: Policy) -> Iterator[Finding]:
+    """Kernels that generic code has, hidden by native code that lacks them."""
+    for unit in units(binary):
+        for required in policy.required:
+            for choice in coverage(unit, required, policy.runtime).choices:
+                hidden = _hidden(unit, choice, policy.runtime)
+                if hidden:
+                    yield _shadowed(binary, unit, required, hidden)
+                    break  # the other modes say the same
+
+
+def _hidden(unit: Unit, choice: Choice, runtime: Runtime) -> list[str]:
+    """The kernels that HIP would find in generic code, were there no native code."""
+    if choice.how is not How.NATIVE or choice.entry is None:
+        return []
+    native = choice.entry.id.target_id
+    rest = [entry for entry in unit.entries if entry.id.target_id != native]
+    other = choose(rest, choice.device, runtime, compressed=unit.compressed)
+    if other.how is not How.GENERIC or other.entry is None:
+        return []
+    return sorted(_kernels(other.entry) - _kernels(choice.entry))
+
+
+def _kernels(entry: Entry) -> frozenset[str]:
+    found = entry.code_object
+    return frozenset(found.kernels if isinstance(found, CodeObject) else ())
+
+
+def _shadowed(binary: Binary, unit: Unit, required: TargetID, hidden: list[str]) -> Finding:
+    return finding(
+        "shadowed",
+        binary.path,
+        f"{unit.name}: the native code object for {required} lacks {len(hidden)} kernels"
+        f" that generic code has, {demangle(hidden[0])} among them",
+        bundle=unit.index,
+        target=required,
+        kernel=hidden[0],
+        hint="HIP does not fall back kernel by kernel: build all kernels for the native"
+        " target, or leave it out",
+    )
