@@ -150,6 +150,8 @@ class Binary:
     unreadable: tuple[Unreadable, ...] = ()
     #: libraries that it needs (DT_NEEDED)
     needed: tuple[str, ...] = ()
+    #: mangled names of the device stubs that its host code defines, sorted
+    stubs: tuple[str, ...] = ()
 
     @property
     def device_code(self) -> bool:

@@ -24,6 +24,41 @@ def _spelled(code: int) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+#: how much of a C++ name a message shows; findings carry the symbol in full
+BRIEF: Final = 120
+
+
+def brief(name: str) -> str:
+    """The C++ name of a symbol, cut in the middle where templates make it long."""
+    text = demangle(name)
+    if len(text) <= BRIEF:
+        return text
+    half = (BRIEF - 3) // 2
+    return f"{text[:half]} … {text[-half:]}"
+
+
+_STUB: Final = "__device_stub__"
+
+
+def kernels_of_stub(stub: str) -> tuple[str, ...]:
+    """The kernels that a device stub may stand for, as they are mangled.
+
+    The stub's identifier is the kernel's with 15 letters before it, and its length
+    counts them: `_Z18__device_stub__fooPi` is `_Z3fooPi`. Digits before the length may
+    belong to the name before it (`_GLOBAL__N_1`), so several kernels are possible.
+    """
+    head, _, tail = stub.partition(_STUB)
+    digits = head[len(head.rstrip("0123456789")) :]
+    if not digits:
+        return (head + tail,)
+    before = head[: -len(digits)]
+    return tuple(
+        f"{before}{digits[:at]}{int(digits[at:]) - len(_STUB)}{tail}"
+        for at in range(len(digits))
+        if digits[at] != "0" and int(digits[at:]) > len(_STUB)
+    )
+
+
 @lru_cache(maxsize=65_536)
 def demangle(name: str) -> str:
     """The C++ name of a symbol, or the symbol itself where it is none."""

@@ -77,6 +77,7 @@ def _read(view: View, reader: Reader) -> Binary | None:
         dangling=tuple(walk.dangling),
         unreadable=(*walk.host.unreadable, *walk.unreadable),
         needed=walk.host.needed,
+        stubs=tuple(sorted(walk.host.stubs)),
     )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kinspect import Binary, Verdict, inspect, verify
+from kinspect import Binary, Severity, Verdict, inspect, verify
 
 pytestmark = pytest.mark.corpus
 
@@ -133,7 +133,7 @@ def test_xla_inflates_to_1215_code_objects_and_409773_kernels(member):
 )
 def test_verify_passes_what_has_both_targets(member, name, inner):
     report = verify(member(name, inner))
-    assert report.findings == ()
+    assert {finding.severity for finding in report.findings} <= {Severity.NOTE}
     assert report.verdict is Verdict.PASS
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
-from kinspect.checks import bundles, coverage, kernels, loading
+from kinspect.checks import bundles, coverage, host, kernels, loading
 from kinspect.checks.finding import finding
 from kinspect.checks.rules import RULES, Rule
 from kinspect.model import Artifact, Binary, Finding, Severity, Verdict
@@ -31,6 +31,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     kernels.without_kernels,
     kernels.parity,
     kernels.broken_kernels,
+    host.registered_kernels,
 )
 
 

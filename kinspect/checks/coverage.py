@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from kinspect.checks.finding import build_hint, finding
 from kinspect.loader import Coverage, How, Unit, coverage, units
 from kinspect.model import Binary, CodeObject, Entry, Finding
-from kinspect.names import demangle
+from kinspect.names import brief
 from kinspect.policy import Policy
 
 
@@ -60,7 +60,7 @@ def _packed(unit: Unit) -> tuple[str, ...]:
         }
     )
     if names:
-        shown = ", ".join(demangle(name) for name in names[:2])
+        shown = ", ".join(brief(name) for name in names[:2])
         more = f" and {len(names) - 2} more" if len(names) > 2 else ""
         lines.append(f"kernels: {shown}{more}")
     return tuple(lines)

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from kinspect.checks.finding import finding
 from kinspect.loader import Unit, coverage, units
 from kinspect.model import Artifact, Binary, CodeObject, Finding, Linkage, Severity
-from kinspect.names import demangle
+from kinspect.names import brief, demangle
 from kinspect.policy import Policy
 
 
@@ -75,7 +75,7 @@ def parity(binary: Binary, policy: Policy) -> Iterator[Finding]:
                 yield finding(
                     "kernel-parity",
                     binary.path,
-                    f"{unit.name}: {demangle(name)} exists for {', '.join(others)},"
+                    f"{unit.name}: {brief(name)} exists for {', '.join(others)},"
                     f" not for {required}",
                     bundle=unit.index,
                     target=required,
@@ -96,7 +96,7 @@ def broken_kernels(binary: Binary, _: Policy) -> Iterator[Finding]:
                 yield finding(
                     "broken-kernel",
                     binary.path,
-                    f"{unit.name}, {target}: {demangle(name.removesuffix('.kd'))} has"
+                    f"{unit.name}, {target}: {brief(name.removesuffix('.kd'))} has"
                     f" {lack}: it can't be launched",
                     bundle=unit.index,
                     target=target,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from kinspect.checks.finding import finding
 from kinspect.loader import VISIBLE, Choice, How, Unit, choose, coverage, refusal, units
 from kinspect.model import Binary, CodeObject, Entry, Finding
-from kinspect.names import demangle
+from kinspect.names import brief
 from kinspect.policy import Policy
 from kinspect.runtime import Runtime
 from kinspect.target import EntryID, TargetID
@@ -122,7 +122,7 @@ def _shadowed(binary: Binary, unit: Unit, required: TargetID, hidden: list[str])
         "shadowed",
         binary.path,
         f"{unit.name}: the native code object for {required} lacks {len(hidden)} kernels"
-        f" that generic code has, {demangle(hidden[0])} among them",
+        f" that generic code has, {brief(hidden[0])} among them",
         bundle=unit.index,
         target=required,
         kernel=hidden[0],

@@ -15,7 +15,7 @@ from elftools.common.utils import struct_parse
 from elftools.elf.structs import ELFStructs
 
 from kinspect.errors import FormatError
-from kinspect.hosts import elf_wrappers
+from kinspect.hosts import elf_symbols, elf_wrappers
 from kinspect.hosts.elf_image import Image, Region, Section, Segment
 from kinspect.hosts.host import Host
 from kinspect.limits import DEFAULT, Limits
@@ -66,6 +66,7 @@ def parse(view: View, limits: Limits = DEFAULT) -> Host:
         linkage=_linkage(image),
         needed=tuple(image.needed),
         relocatable=image.relocatable,
+        stubs=elf_symbols.device_stubs(image, limits) if wrappers else frozenset(),
         unreadable=tuple(image.unreadable),
     )
 

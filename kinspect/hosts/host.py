@@ -57,5 +57,7 @@ class Host:
     needed: tuple[str, ...] = ()
     #: a relocatable object, whose device code a link may still complete
     relocatable: bool = False
+    #: mangled names of the device stubs that the host defines
+    stubs: frozenset[str] = frozenset()
     #: parts of the headers that could not be read
     unreadable: tuple[Unreadable, ...] = ()
