@@ -14,7 +14,7 @@ from typing import Final
 from kinspect.errors import TargetError
 from kinspect.model import Binary, Bundle, CodeObject, Entry, Form
 from kinspect.runtime import NEWEST, Runtime
-from kinspect.target import ABI_V4, ABI_V6, EntryID, TargetID
+from kinspect.target import ABI_V4, ABI_V6, SRAMECC, XNACK, EntryID, TargetID
 
 #: how much of a plain bundle the runtime hands to comgr for its table, in bytes
 VISIBLE: Final = 4096
@@ -41,8 +41,9 @@ class Choice:
 class Unit:
     """What HIP chooses from: one bundle.
 
-    Bare code objects that a program embeds are the exception: it picks among them
-    itself, so all of them together are one unit.
+    Bare code objects that a program embeds are an exception: it picks among them itself,
+    so all of them together are one unit. So are the images of an OffloadBinary, which a
+    link takes together.
     """
 
     bundles: tuple[Bundle, ...]
@@ -59,7 +60,7 @@ class Unit:
     def name(self) -> str:
         if len(self.bundles) == 1:
             return f"bundle {self.index}"
-        return f"bundles {self.index}–{self.bundles[-1].index} (bare code objects)"
+        return f"bundles {self.index}–{self.bundles[-1].index}"
 
     @property
     def compressed(self) -> bool:
@@ -110,14 +111,19 @@ class Coverage:
 
 def units(binary: Binary) -> Iterator[Unit]:
     """The units of a binary that carry HIP device code, in order."""
-    bare = tuple(
-        bundle for bundle in binary.bundles if bundle.form is Form.ELF and bundle.embedded
-    )
+    together: dict[Form, list[Bundle]] = {Form.ELF: [], Form.OFFLOAD_BINARY: []}
     for bundle in binary.bundles:
-        if bundle.hip_entries and not (bundle.embedded and bundle.form is Form.ELF):
+        if not bundle.hip_entries:
+            continue
+        if bundle.form is Form.OFFLOAD_BINARY or (
+            bundle.embedded and bundle.form is Form.ELF
+        ):
+            together[bundle.form].append(bundle)
+        else:
             yield Unit((bundle,))
-    if bare:
-        yield Unit(bare)
+    for bundles in together.values():
+        if bundles:
+            yield Unit(tuple(bundles))
 
 
 def coverage(unit: Unit, required: TargetID, runtime: Runtime = NEWEST) -> Coverage:
@@ -236,6 +242,10 @@ def mismatch(entry: EntryID, target: TargetID, *, compressed: bool = False) -> s
     for feature in own.isa.features:
         if own.mode(feature) and own.mode(feature) is not target.mode(feature):
             return f"it wants {feature} {own.mode(feature).word}"
+    # The generic name is asked for with the device's own modes: gfx906 asks for
+    # gfx9-generic:sramecc+, which is no target ID, so that nothing matches it.
+    if any(target.mode(f) for f in (SRAMECC, XNACK) if f not in own.isa.features):
+        return f"HIP asks for {target}, which is no target ID"
     return ""
 
 

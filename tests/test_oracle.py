@@ -20,6 +20,13 @@ pytestmark = pytest.mark.oracle
 
 ALL = sorted(sample["file"] for sample in manifest())
 HOSTS = [name for name in ALL if name.endswith(".so")]
+#: roc-obj-ls looks for .hip_fatbin by name, and stops at a compressed bundle
+SEEN_BY_ROC_OBJ_LS = [
+    name
+    for name in HOSTS
+    if "no_sections" not in name
+    and name not in {"embedded.so", "host_only.so", "unowned.so"}
+]
 
 #: LLVM 19 does not know these by name and spells them in its own way
 UNKNOWN_TO_LLVM_19 = {"gfx950"}
@@ -30,34 +37,34 @@ def bundles_of(name, form):
     return [bundle for bundle in binary.bundles if bundle.form is form]
 
 
-def in_section(bundle):
-    return not bundle.embedded
-
-
-@pytest.mark.parametrize("name", HOSTS)
+@pytest.mark.parametrize("name", SEEN_BY_ROC_OBJ_LS)
 def test_entries_of_plain_bundles_equal_those_of_roc_obj_ls(run, name):
     printed = run("roc-obj-ls", SAMPLES / name)
-    theirs = re.findall(r"^\d+\s+(\S+)\s+\S*#offset=(\d+)&size=(\d+)$", printed, re.MULTILINE)
+    theirs = re.findall(
+        r"^\d+\s+(\S+)\s+\S*#offset=(\d+)&size=(\d+)$", printed, re.MULTILINE
+    )
     ours = [
         (entry.id.text, str(entry.offset), str(entry.size))
         for bundle in bundles_of(name, Form.PLAIN)
-        if in_section(bundle)
         for entry in bundle.entries
     ]
-    if "no_sections" in name:  # it looks for the section by name, and finds none
-        assert theirs == []
-        return
     assert sorted(ours) == sorted(theirs)
 
 
 def section(run, name, tmp_path: Path) -> Path:
     dumped = tmp_path / "section"
-    run("llvm-objcopy-19", f"--dump-section=.hip_fatbin={dumped}", SAMPLES / name, "/dev/null")
+    run(
+        "llvm-objcopy-19",
+        f"--dump-section=.hip_fatbin={dumped}",
+        SAMPLES / name,
+        "/dev/null",
+    )
     return dumped
 
 
 @pytest.mark.parametrize(
-    "name", [n for n in HOSTS if n.startswith(("deep_ep", "per_tu")) and "no_sections" not in n]
+    "name",
+    [n for n in HOSTS if n.startswith(("deep_ep", "per_tu")) and "no_sections" not in n],
 )
 def test_first_bundle_equals_that_of_clang_offload_bundler(run, name, tmp_path):
     dumped = section(run, name, tmp_path)
@@ -106,19 +113,18 @@ def test_code_objects_equal_what_llvm_readelf_prints(run, name, tmp_path):
         (abi,) = re.findall(r"^\s+ABI Version:\s+(\d+)", printed, re.MULTILINE)
         assert int(flags, 16) == ours.e_flags
         assert int(abi) == ours.abi_version
-        assert printed.count("NT_AMDGPU_METADATA") == ours.records * notes_twice(printed)
-        described = set(re.findall(r"OBJECT\s+(?:GLOBAL|WEAK)\s+.*\s(\S+)\.kd$", printed, re.M))
+        assert printed.count("NT_AMDGPU_METADATA") == ours.records
+        described = set(
+            re.findall(r"OBJECT\s+(?:GLOBAL|WEAK)\s+.*\s(\S+)\.kd$", printed, re.MULTILINE)
+        )
         listed = re.findall(r"^    \.symbol:\s+'?(\S+?)\.kd'?$", printed, re.MULTILINE)
         assert set(ours.kernels) == described & set(listed)
         assert set(ours.undescribed) == set(listed) - described
-        assert {name.removesuffix(".kd") for name in ours.unlisted} == described - set(listed)
+        assert {name.removesuffix(".kd") for name in ours.unlisted} == described - set(
+            listed
+        )
         target = re.findall(r"^amdhsa\.target:\s+'?(\S+?)'?$", printed, re.MULTILINE)
         assert {ours.metadata_target} == (set(target) or {None})
-
-
-def notes_twice(printed: str) -> int:
-    """llvm-readelf prints a note once a section; a file has one note section or more."""
-    return 1 if printed else 0
 
 
 RESOURCES = {

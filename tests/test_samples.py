@@ -46,9 +46,7 @@ def test_verify_says_what_the_manifest_expects(sample):
 
 
 def said(report: Report):
-    return sorted(
-        (f.rule, f.severity.value, f.bundle, f.target) for f in report.findings
-    )
+    return sorted((f.rule, f.severity.value, f.bundle, f.target) for f in report.findings)
 
 
 def test_bundles_and_entries_are_those_that_other_tools_read(sample):

@@ -147,13 +147,14 @@ class Reader:
         binary = offload_binary.parse(view, self.limits)
         entries = []
         for image in binary.images:
-            kind = "hip" if image.offload_kind in offload_binary.HIP else "openmp"
+            kind = "hip" if image.is_hip else "openmp"
             triple = image.strings.get("triple", "")
             parts = [*triple.split("-"), "", "", ""][:4]
             arch = image.strings.get("arch", "")
             entry_id = EntryID.parse("-".join([kind, *parts, arch]))
             entry = Entry(entry_id, image.data.start, len(image.data))
-            if image.kind == offload_binary.ImageKind.OBJECT:
+            claimed = image.kind == offload_binary.ImageKind.OBJECT
+            if claimed or code_object.is_code_object(image.data):
                 entry = replace(
                     self._opened(replace(entry, offset=0), image.data),
                     offset=image.data.start,
