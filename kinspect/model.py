@@ -77,6 +77,8 @@ class CodeObject:
     unlisted: tuple[str, ...] = ()
     #: undefined symbols that are not weak
     undefined: tuple[str, ...] = ()
+    #: variables that can be found by name, sorted
+    variables: tuple[str, ...] = ()
     faults: tuple[Fault, ...] = ()
 
     @property
@@ -129,11 +131,21 @@ class Bundle:
     @property
     def inflated(self) -> bool:
         """Whether entry offsets count from the start of the inflated bundle."""
-        return self.form is Form.CCOB
+        return self.uncompressed_size is not None
 
     @property
     def hip_entries(self) -> tuple[Entry, ...]:
         return tuple(entry for entry in self.entries if entry.id.is_hip)
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What host code registers with HIP, as far as the file tells."""
+
+    kernels: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
+    #: the table of the new driver says it all; else these are names that were found
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +164,7 @@ class Binary:
     needed: tuple[str, ...] = ()
     #: mangled names of the device stubs that its host code defines, sorted
     stubs: tuple[str, ...] = ()
+    registration: Registration = field(default_factory=Registration)
 
     @property
     def device_code(self) -> bool:

@@ -45,10 +45,12 @@ def kernels_of_stub(stub: str) -> tuple[str, ...]:
 
     The stub's identifier is the kernel's with 15 letters before it, and its length
     counts them: `_Z18__device_stub__fooPi` is `_Z3fooPi`. Digits before the length may
-    belong to the name before it (`_GLOBAL__N_1`), so several kernels are possible.
+    belong to the name before it (`_GLOBAL__N_1`), so several kernels are possible; none
+    where the length leaves no room for the 15 letters.
     """
     head, _, tail = stub.partition(_STUB)
-    digits = head[len(head.rstrip("0123456789")) :]
+    # six digits at most: no identifier has a million letters
+    digits = head[len(head.rstrip("0123456789")) :][-6:]
     if not digits:
         return (head + tail,)
     before = head[: -len(digits)]
@@ -59,14 +61,18 @@ def kernels_of_stub(stub: str) -> tuple[str, ...]:
     )
 
 
+#: the demangler recurses: what nests deeper would overflow a stack of 8 MiB
+LONGEST: Final = 8192
+
+
 @lru_cache(maxsize=65_536)
 def demangle(name: str) -> str:
     """The C++ name of a symbol, or the symbol itself where it is none."""
-    if not name.startswith(("_Z", "__Z")):
+    if not name.startswith(("_Z", "__Z")) or len(name) > LONGEST:
         return name
     import pydemumble  # noqa: PLC0415  # costs start-up time that few commands need
 
     try:
         return pydemumble.demangle(name) or name
-    except (UnicodeError, ValueError):
+    except (UnicodeError, ValueError, TypeError):  # TypeError: a text that is no UTF-8
         return name

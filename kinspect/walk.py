@@ -78,6 +78,7 @@ def _read(view: View, reader: Reader) -> Binary | None:
         unreadable=(*walk.host.unreadable, *walk.unreadable),
         needed=walk.host.needed,
         stubs=tuple(sorted(walk.host.stubs)),
+        registration=walk.host.registration,
     )
 
 

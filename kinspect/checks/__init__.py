@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
-from kinspect.checks import bundles, coverage, host, kernels, loading
+from kinspect.checks import bundles, coverage, floor, host, kernels, loading
 from kinspect.checks.finding import finding
 from kinspect.checks.rules import RULES, Rule
 from kinspect.model import Artifact, Binary, Finding, Severity, Verdict
@@ -32,6 +32,10 @@ CHECKS: Final[tuple[Check, ...]] = (
     kernels.parity,
     kernels.broken_kernels,
     host.registered_kernels,
+    host.registered_variables,
+    host.unregistered_kernels,
+    host.unresolved_symbols,
+    floor.runtime_floor,
 )
 
 
@@ -88,9 +92,14 @@ def _expected(artifacts: Iterable[Artifact], policy: Policy) -> Iterator[Finding
 
 
 def verdict(artifacts: Iterable[Artifact], findings: Iterable[Finding]) -> Verdict:
-    """Fail outranks unknown, and what could not be told is never a pass."""
+    """Fail outranks unknown, and what could not be told is never a pass.
+
+    That holds for every artifact: one that has nothing to check is not vouched for by
+    the others.
+    """
+    artifacts = tuple(artifacts)
     errors = [one for one in findings if one.severity is Severity.ERROR]
     if any(not RULES[one.rule].unknown for one in errors):
         return Verdict.FAIL
-    nothing = not any(artifact.binaries for artifact in artifacts)
+    nothing = not all(artifact.binaries for artifact in artifacts) or not artifacts
     return Verdict.UNKNOWN if errors or nothing else Verdict.PASS

@@ -24,13 +24,17 @@ def without_kernels(binary: Binary, policy: Policy) -> Iterator[Finding]:
         return
     # An empty code object for a target that nobody asked for is no news: libraries
     # leave kernels out where a processor can't run them.
-    processors = {target.processor for target in policy.required}
     for unit in units(binary):
+        wanted = {
+            entry.id.target_name
+            for required in policy.required
+            for entry in coverage(unit, required, policy.runtime).entries
+        }
         counts = {name: len(found.kernels) for name, found in _opened(unit)}
         if not any(counts.values()):
             continue
         for name, found in _opened(unit):
-            if found.kernels or found.useless or name.split(":")[0] not in processors:
+            if found.kernels or found.useless or name not in wanted:
                 continue
             yield finding(
                 "no-kernels",

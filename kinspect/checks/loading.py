@@ -15,19 +15,20 @@ from kinspect.target import EntryID, TargetID
 def refused(binary: Binary, policy: Policy) -> Iterator[Finding]:
     """What HIP would select and then refuse, by the code object's own header.
 
-    A disagreement of entry ID and e_flags as such is `mismatched_targets`.
+    A disagreement of entry ID and e_flags as such is `mismatched_targets`; what an RDC
+    link leaves for a target that no input has names no processor to disagree with.
     """
     for unit in units(binary):
         for required in policy.required:
             found = coverage(unit, required, policy.runtime)
             reasons = {
-                (choice.entry.id.text, refusal(choice))
+                (choice.entry.id.text, refusal(choice), choice.entry.code_object.useless)
                 for choice in found.choices
                 if choice.entry is not None
                 and isinstance(choice.entry.code_object, CodeObject)
             }
-            for text, reason in sorted(reasons):
-                if reason and "e_flags" not in reason:
+            for text, reason, useless in sorted(reasons):
+                if reason and (useless or "e_flags" not in reason):
                     yield finding(
                         "refused",
                         binary.path,
@@ -35,7 +36,15 @@ def refused(binary: Binary, policy: Policy) -> Iterator[Finding]:
                         f" it: {reason}",
                         bundle=unit.index,
                         target=required,
+                        hint=_useless_hint(required) if useless else "",
                     )
+
+
+def _useless_hint(required: TargetID) -> str:
+    return (
+        "no metadata, no kernels, e_flags 0: the link asked for a target that no object"
+        f" was compiled for. Add --offload-arch={required} to the *compile* flags too"
+    )
 
 
 def oversized_headers(binary: Binary, _: Policy) -> Iterator[Finding]:

@@ -164,6 +164,33 @@ _RULES: Final = (
         " or an RDC object was linked without the device link step (--hip-link).",
     ),
     Rule(
+        "unregistered-kernel",
+        Severity.NOTE,
+        "the host registers every kernel",
+        "No device stub, table entry or name in the host's read-only data mentions these"
+        " kernels. They may be launched by other means, or by nobody.",
+        "Nothing, if they are loaded by hipModuleGetFunction. Else look for host code that"
+        " was left out of the link.",
+    ),
+    Rule(
+        "unresolved-symbol",
+        Severity.ERROR,
+        "the device code is linked completely",
+        "The code object refers to a symbol that nothing in it defines. The loader refuses"
+        " it, or the call jumps to nowhere.",
+        "Link the static device library that defines the symbol, with -fgpu-rdc on the link"
+        " line too.",
+    ),
+    Rule(
+        "runtime-floor",
+        Severity.WARNING,
+        "the linked runtime is new enough for what is packed",
+        "The container or code object needs a newer ROCm release than the runtime that the"
+        " binary links (libamdhip64.so.N). Older runtimes don't find it.",
+        "Build with the compiler of the release that will run it, or raise the release that"
+        " the package requires.",
+    ),
+    Rule(
         "refused",
         Severity.ERROR,
         "what HIP selects, the loader accepts",

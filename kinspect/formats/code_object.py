@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from kinspect.errors import FormatError
+from kinspect.errors import FormatError, LimitExceeded
 from kinspect.formats import metadata
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import CodeObject, Fault
@@ -114,7 +114,9 @@ class Symbols:
     #: non-local `.kd` symbols, by name: value and size
     descriptors: dict[str, tuple[int, int]]
     #: undefined symbols that are not weak, sorted
-    undefined: tuple[str, ...]
+    undefined: tuple[str, ...] = ()
+    #: the other non-local objects, sorted
+    variables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,7 @@ def extent(view: View) -> int:
     elf = open_elf(view)
     header = elf.header
     ends = [
+        wire(ElfHeader).size,
         header.e_phoff + header.e_phnum * header.e_phentsize,
         header.e_shoff + header.e_shnum * header.e_shentsize,
         *(segment.p_offset + segment.p_filesz for segment in elf.segments),
@@ -211,11 +214,13 @@ def parse(view: View, limits: Limits = DEFAULT) -> CodeObject:
     faults = list(elf.faults)
     records: list[View] = []
     meta = metadata.Metadata(None, None, ())
-    symbols = Symbols({}, ())
+    symbols = Symbols({})
     try:
         records = metadata_records(elf, limits)
         meta = metadata.parse(records, limits)
         symbols = read_symbols(elf, limits)
+    except LimitExceeded:
+        raise  # not damaged: not judged
     except FormatError as error:
         faults.append(Fault(error.message, error.where))
     names = [kernel.name for kernel in meta.kernels]
@@ -238,6 +243,7 @@ def parse(view: View, limits: Limits = DEFAULT) -> CodeObject:
             sorted(symbols.descriptors.keys() - {k.symbol for k in meta.kernels})
         ),
         undefined=symbols.undefined,
+        variables=symbols.variables,
         faults=tuple(faults),
     )
 
@@ -295,7 +301,7 @@ def read_symbols(elf: Elf, limits: Limits) -> Symbols:
     """The kernel descriptors and undefined symbols of `.dynsym`."""
     found = _symbol_table(elf)
     if found is None:
-        return Symbols({}, ())
+        return Symbols({})
     table, strings = found
     count = len(table) // SYMBOL_SIZE
     limits.check("symbols", count, table.where())
@@ -309,6 +315,7 @@ def read_symbols(elf: Elf, limits: Limits) -> Symbols:
     quads = _column(data, "Q")
     values, sizes = quads[1::3], quads[2::3]
     descriptors = {}
+    variables = []
     for index, info in enumerate(infos):
         if info >> 4 == STB_LOCAL or not sections[index]:
             continue
@@ -316,12 +323,14 @@ def read_symbols(elf: Elf, limits: Limits) -> Symbols:
             name = _name(text, names[index], strings)
             if name.endswith(".kd"):
                 descriptors[name] = values[index], sizes[index]
+            elif not name.startswith("__hip_cuid_"):
+                variables.append(name)
     undefined = sorted(
         _name(text, names[index], strings)
         for index, section in enumerate(sections)
         if not section and infos[index] >> 4 == STB_GLOBAL
     )
-    return Symbols(descriptors, tuple(undefined))
+    return Symbols(descriptors, tuple(undefined), tuple(sorted(variables)))
 
 
 def _column(data: bytes | bytearray | memoryview, code: str) -> "array[int]":

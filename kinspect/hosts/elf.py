@@ -15,11 +15,11 @@ from elftools.common.utils import struct_parse
 from elftools.elf.structs import ELFStructs
 
 from kinspect.errors import FormatError
-from kinspect.hosts import elf_symbols, elf_wrappers
+from kinspect.hosts import elf_entries, elf_symbols, elf_wrappers
 from kinspect.hosts.elf_image import Image, Region, Section, Segment
 from kinspect.hosts.host import Host
 from kinspect.limits import DEFAULT, Limits
-from kinspect.model import Linkage, Unreadable
+from kinspect.model import Linkage, Registration, Unreadable
 from kinspect.view import View
 
 MAGIC: Final = b"\x7fELF"
@@ -52,6 +52,7 @@ def parse(view: View, limits: Limits = DEFAULT) -> Host:
     """Read an ELF host; raise FormatError where its headers can't be read."""
     image = read_image(view, limits)
     wrappers = elf_wrappers.read(image, limits)
+    data = tuple(view.slice(r.offset, r.size, r.name) for r in _data(image) if r.size)
     fatbins = [s for s in image.sections if s.name == FATBIN]
     return Host(
         format=_format_of(image),
@@ -62,13 +63,23 @@ def parse(view: View, limits: Limits = DEFAULT) -> Host:
             for s in image.sections
             if s.name == OFFLOADING and s.in_file
         ),
-        data=tuple(view.slice(r.offset, r.size, r.name) for r in _data(image) if r.size),
+        data=data,
         linkage=_linkage(image),
         needed=tuple(image.needed),
         relocatable=image.relocatable,
         stubs=elf_symbols.device_stubs(image, limits) if wrappers else frozenset(),
+        registration=_registration(image, data, limits) if wrappers else Registration(),
         unreadable=tuple(image.unreadable),
     )
+
+
+def _registration(image: Image, data: tuple[View, ...], limits: Limits) -> Registration:
+    exact = elf_entries.offloading_entries(image, limits)
+    if exact is not None:
+        return exact
+    if not image.sections:  # names of symbols can't be told from data
+        return Registration()
+    return Registration(tuple(sorted(elf_entries.registered_names(data))))
 
 
 def _format_of(image: Image) -> str:
@@ -168,7 +179,8 @@ def read_image(view: View, limits: Limits = DEFAULT) -> Image:
                 view.require(section.offset, section.size)
     except FormatError as error:
         message = f"section headers: {error.message}"
-        image.unreadable.append(Unreadable(message, error.where))
+        limit = getattr(error, "limit", None)
+        image.unreadable.append(Unreadable(message, error.where, limit))
         image.sections = []
     for segment in image.segments:
         if segment.load and segment.offset + segment.filesz > len(view):

@@ -74,6 +74,11 @@ class Section(NamedTuple):
         return self.type not in {"SHT_NOBITS", "SHT_NULL"}
 
     @property
+    def range(self) -> range:
+        """The file offsets of its bytes."""
+        return range(self.offset, self.offset + self.size)
+
+    @property
     def progbits(self) -> bool:
         return self.type == "SHT_PROGBITS"
 
@@ -176,7 +181,8 @@ class Image:
             self._read_needed(needed)
         except FormatError as error:
             message = f"dynamic segment: {error.message}"
-            self.unreadable.append(Unreadable(message, error.where))
+            limit = getattr(error, "limit", None)
+            self.unreadable.append(Unreadable(message, error.where, limit))
 
     def _read_needed(self, needed: Iterable[int]) -> None:
         if DT_STRTAB in self.dynamic:

@@ -1,73 +1,22 @@
 """Fat-binary wrappers of an ELF file, and where the loader makes them point.
 
-A wrapper's pointer is written by the dynamic loader: by R_*_RELATIVE, by a symbolic
-relocation against `__hip_fatbin_<cuid>` (RDC), by RELR, or, in a file that is not
-moved, by the linker. Source: hip_platform.cpp (`__hipRegisterFatBinary`);
-CGCUDANV.cpp; System V ABI, "Dynamic Linking" and the proposal for RELR.
+In an RDC binary their pointers are relocated against `__hip_fatbin_<cuid>`. Source:
+hip_platform.cpp (`__hipRegisterFatBinary`); clang/lib/CodeGen/CGCUDANV.cpp.
 """
 
-import sys
-from array import array
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Final
 
-from kinspect.hosts.elf_image import (
-    DT_STRSZ,
-    DT_STRTAB,
-    DT_SYMTAB,
-    Image,
-    Region,
-    Section,
-)
+from kinspect.hosts.elf_image import Image, Region
+from kinspect.hosts.elf_relocations import Pointer, resolve
 from kinspect.hosts.host import HIPF, HIPK, FatBinaryWrapper, Wrapper
 from kinspect.limits import Limits
-from kinspect.view import I64, U8, U16, U32, U64, wire
+from kinspect.view import wire
 
 SECTION: Final = ".hipFatBinSegment"
 SIZE: Final = wire(FatBinaryWrapper).size
 POINTER: Final = 8  #: offset of `binary` in a wrapper
 FATBIN: Final = ".hip_fatbin"
-
-DT_RELA: Final = 7
-DT_RELASZ: Final = 8
-DT_RELAENT: Final = 9
-DT_RELRSZ: Final = 35
-DT_RELR: Final = 36
-
-#: relocation types that write a pointer: relative to the load address, and symbolic
-POINTERS: Final[Mapping[str, tuple[int, int]]] = {
-    "EM_X86_64": (8, 1),  # R_X86_64_RELATIVE, R_X86_64_64
-    "EM_AARCH64": (1027, 257),  # R_AARCH64_RELATIVE, R_AARCH64_ABS64
-    "EM_PPC64": (22, 38),  # R_PPC64_RELATIVE, R_PPC64_ADDR64
-    "EM_RISCV": (3, 2),  # R_RISCV_RELATIVE, R_RISCV_64
-    "EM_LOONGARCH": (3, 2),  # R_LARCH_RELATIVE, R_LARCH_64
-}
-
-
-class Rela(NamedTuple):
-    r_offset: U64
-    r_info: U64
-    r_addend: I64
-
-
-class Symbol(NamedTuple):
-    st_name: U32
-    st_info: U8
-    st_other: U8
-    st_shndx: U16
-    st_value: U64
-    st_size: U64
-
-
-@dataclass(frozen=True, slots=True)
-class Pointer:
-    """What a relocated word holds: a place in the file, or why there is none."""
-
-    offset: int | None
-    problem: str = ""
-    #: the symbol that the relocation names
-    symbol: str = ""
 
 
 def read(image: Image, limits: Limits) -> list[Wrapper]:
@@ -78,13 +27,13 @@ def read(image: Image, limits: Limits) -> list[Wrapper]:
     sure = {offset for region in certain for offset in _slots(image, region)}
     places = sorted(sure.union(*(_hits(image, r) for r in _searched(image, certain))))
     limits.check("wrappers", len(places), image.view.where())
-    pointers = _pointers(image, places, limits) if places else {}
+    pointers = resolve(image, [offset + POINTER for offset in places], limits)
     # A magic among other data is a wrapper only if something relocates its pointer.
     unset = Pointer(None, _unrelocated(image))
     return [
-        _wrapper(image, offset, pointers.get(offset, unset))
+        _wrapper(image, offset, pointers.get(offset + POINTER, unset))
         for offset in places
-        if offset in sure or offset in pointers
+        if offset in sure or offset + POINTER in pointers
     ]
 
 
@@ -157,137 +106,3 @@ def _wrapper(image: Image, offset: int, pointer: Pointer) -> Wrapper:
         problem,
         pointer.symbol,
     )
-
-
-# --- pointers -----------------------------------------------------------------------
-
-
-def _pointers(image: Image, wrappers: list[int], limits: Limits) -> dict[int, Pointer]:
-    """What the pointer of each wrapper holds once the file is loaded or linked."""
-    if image.relocatable:
-        return _static_pointers(image, wrappers)
-    addresses = {}
-    for offset in wrappers:
-        address = image.address_of(offset)
-        if address is not None:
-            addresses[address + POINTER] = offset
-    found = {
-        addresses[rela.r_offset]: _relocated(image, rela)
-        for rela in _dynamic_relocations(image, addresses.keys(), limits)
-    }
-    in_place = _relr(image, limits) if image.type == "ET_DYN" else addresses.keys()
-    for address, offset in addresses.items():
-        if offset not in found and address in in_place:
-            value = image.view.read(FatBinaryWrapper, offset).binary
-            if value:
-                found[offset] = _at_address(image, value)
-    return found
-
-
-def _at_address(image: Image, address: int, symbol: str = "") -> Pointer:
-    offset = image.offset_of(address)
-    if offset is None:
-        problem = f"address {address:#x} has no bytes in the file"
-        return Pointer(None, problem, symbol)
-    return Pointer(offset, symbol=symbol)
-
-
-def _dynamic_relocations(
-    image: Image, addresses: Iterable[int], limits: Limits
-) -> Iterator[Rela]:
-    wanted = frozenset(addresses)
-    size = image.dynamic.get(DT_RELASZ, 0)
-    stride = wire(Rela).size
-    if DT_RELA not in image.dynamic or image.dynamic.get(DT_RELAENT, stride) != stride:
-        return
-    table = image.at(image.dynamic[DT_RELA], size)
-    limits.check("relocations", size // stride, table.where())
-    offsets = _column(table.bytes(0, size // stride * stride), stride)
-    for index, offset in enumerate(offsets):
-        if offset in wanted:
-            yield table.read(Rela, index * stride)
-
-
-def _column(data: bytes | bytearray | memoryview, stride: int) -> "array[int]":
-    """The first u64 of each record."""
-    column = array("Q", bytes(data))[:: stride // 8]
-    if sys.byteorder == "big":
-        column.byteswap()
-    return column
-
-
-def _relocated(image: Image, rela: Rela) -> Pointer:
-    kind, index = rela.r_info & 0xFFFFFFFF, rela.r_info >> 32
-    relative, symbolic = POINTERS.get(image.machine, (None, None))
-    if kind == relative:
-        return _at_address(image, rela.r_addend)
-    if kind != symbolic:
-        return Pointer(None, f"relocation type {kind} of {image.machine} sets it")
-    symbol, name = _dynamic_symbol(image, index)
-    if symbol.st_shndx == 0:
-        problem = f"it points at {name}, which another library would have to define"
-        return Pointer(None, problem, name)
-    return _at_address(image, symbol.st_value + rela.r_addend, name)
-
-
-def _dynamic_symbol(image: Image, index: int) -> tuple[Symbol, str]:
-    size = wire(Symbol).size
-    start = image.dynamic.get(DT_SYMTAB, 0)
-    symbol = image.at(start + index * size, size).read(Symbol, 0)
-    strings = image.at(image.dynamic.get(DT_STRTAB, 0), image.dynamic.get(DT_STRSZ, 0))
-    return symbol, strings.string(symbol.st_name, 4096)
-
-
-def _relr(image: Image, limits: Limits) -> frozenset[int]:
-    """The addresses that RELR relocates: each an address, or a bitmap of 63 after it."""
-    if DT_RELR not in image.dynamic:
-        return frozenset()
-    size = image.dynamic.get(DT_RELRSZ, 0) // 8 * 8
-    table = image.at(image.dynamic[DT_RELR], size)
-    limits.check("relocations", size // 8, table.where())
-    addresses = []
-    base = 0
-    for entry in _column(table.bytes(), 8):
-        if entry & 1:
-            bits = entry >> 1
-            addresses += [base + 8 * bit for bit in range(63) if bits >> bit & 1]
-            base += 63 * 8
-        else:
-            addresses.append(entry)
-            base = entry + 8
-    return frozenset(addresses)
-
-
-def _static_pointers(image: Image, wrappers: list[int]) -> dict[int, Pointer]:
-    """The pointers of a relocatable object, which its link will settle."""
-    found: dict[int, Pointer] = {}
-    homes = {s.number: s for s in image.sections if s.name == SECTION}
-    for table in image.sections:
-        home = homes.get(table.info)
-        if table.type != "SHT_RELA" or home is None:
-            continue
-        places = {w - home.offset + POINTER: w for w in wrappers}
-        stride = wire(Rela).size
-        count = table.size // stride
-        for rela in image.view.records(Rela, table.offset, count, stride):
-            if rela.r_offset in places:
-                pointer = _static(image, image.sections[table.link], rela)
-                found[places[rela.r_offset]] = pointer
-    return found
-
-
-def _static(image: Image, symbols: Section, rela: Rela) -> Pointer:
-    size = wire(Symbol).size
-    view = image.view.slice(symbols.offset, symbols.size, symbols.name)
-    symbol = view.read(Symbol, (rela.r_info >> 32) * size)
-    name = ""
-    if symbol.st_name and symbols.link < len(image.sections):
-        strings = image.sections[symbols.link]
-        text = image.view.slice(strings.offset, strings.size)
-        name = text.string(symbol.st_name, 4096)
-    if not 0 < symbol.st_shndx < len(image.sections):
-        return Pointer(None, f"{name or 'it'} is for the link to define", name)
-    home = image.sections[symbol.st_shndx]
-    if not home.in_file:
-        return Pointer(None, f"section {home.name} has no bytes in the file", name)
-    return Pointer(home.offset + symbol.st_value + rela.r_addend, symbol=name)

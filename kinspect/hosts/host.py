@@ -1,9 +1,9 @@
 """What every host format has to say, whatever its headers look like."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from kinspect.model import Linkage, Unreadable
+from kinspect.model import Linkage, Registration, Unreadable
 from kinspect.view import U32, U64, View
 
 #: magic of a wrapper: the code object is in the binary, or in a kpack archive
@@ -59,5 +59,6 @@ class Host:
     relocatable: bool = False
     #: mangled names of the device stubs that the host defines
     stubs: frozenset[str] = frozenset()
+    registration: Registration = field(default_factory=Registration)
     #: parts of the headers that could not be read
     unreadable: tuple[Unreadable, ...] = ()
