@@ -44,7 +44,7 @@ def explain(unit: Unit, device: TargetID, runtime: Runtime) -> Explanation:
         lines.append("error     hipErrorNotSupported or hipErrorInvalidImage")
         return Explanation(tuple(lines), loads=False)
     choice = choose(unit.entries, device, runtime, compressed=unit.compressed)
-    problem, error = _outcome(choice, runtime)
+    problem, error = _outcome(choice, unit, runtime)
     lines.append(f"choice    {_chosen(choice)}")
     if problem:
         lines.append(f"problem   {problem}")
@@ -85,7 +85,7 @@ def _chosen(choice: Choice) -> str:
     return f"{escape(choice.entry.id.text)}: {reasons[choice.how]}"
 
 
-def _outcome(choice: Choice, runtime: Runtime) -> tuple[str, str]:
+def _outcome(choice: Choice, unit: Unit, runtime: Runtime) -> tuple[str, str]:
     """What is wrong with the choice, and what the user would see of it."""
     if choice.entry is None:
         return "nothing suits this device", f"{runtime.error}, at the first launch"
@@ -98,6 +98,13 @@ def _outcome(choice: Choice, runtime: Runtime) -> tuple[str, str]:
     found = choice.entry.code_object
     if isinstance(found, CodeObject) and found.faults:
         return f"the code object is broken: {found.faults[0].message}", runtime.error
-    if isinstance(found, CodeObject) and not found.kernels:
+    if isinstance(found, CodeObject) and not found.kernels and _any_kernels(unit):
         return "the code object has no kernels", "abort at the first launch of one"
     return "", ""
+
+
+def _any_kernels(unit: Unit) -> bool:
+    return any(
+        isinstance(entry.code_object, CodeObject) and entry.code_object.kernels
+        for entry in unit.entries
+    )
