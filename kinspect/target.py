@@ -128,7 +128,7 @@ _TABLE: Final = (
     Isa("gfx1153", 0x58),
     Isa("gfx12-generic", 0x59, (), ("gfx1200", "gfx1201")),
     Isa("gfx1251", 0x5A),
-    Isa("gfx12-5-generic", 0x5B, (), ("gfx1250", "gfx1251")),
+    Isa("gfx12-5-generic", 0x5B, (), ("gfx1250",)),
     Isa("gfx1172", 0x5C),
     Isa("gfx1170", 0x5D),
     Isa("gfx1171", 0x5E),
@@ -346,4 +346,7 @@ class EntryID:
     @property
     def target_name(self) -> str:
         """What to call the target in a report, understood or not."""
-        return self.target.rstrip("-") or self.arch or self.text
+        _, colon, feature = self.target.rpartition(":")
+        signed = colon and feature[:-1].isalnum()  # xnack-: no stray dash
+        name = self.target if signed else self.target.removesuffix("-")
+        return name or self.arch or self.text

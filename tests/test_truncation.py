@@ -36,7 +36,8 @@ def loaded(data: bytes) -> int:
         record = data[offset + 56 * index :][:56]
         if record[:4] == b"\x01\0\0\0":
             ends.append(
-                int.from_bytes(record[8:16], "little") + int.from_bytes(record[32:40], "little")
+                int.from_bytes(record[8:16], "little")
+                + int.from_bytes(record[32:40], "little")
             )
     sections = int.from_bytes(data[0x28:0x30], "little")
     return len(data) if sections else max(ends)

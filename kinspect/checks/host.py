@@ -24,7 +24,7 @@ def registered_kernels(binary: Binary, policy: Policy) -> Iterator[Finding]:
     if objects is None or not any(found.kernels for found in objects):
         return  # told already
     names = {_plain(name) for found in objects for name in found.kernels}
-    proven = {kernels_of_stub(stub) for stub in binary.stubs}
+    proven = {kernels_of_stub(stub) for stub in binary.stubs} - {()}
     registration = binary.registration
     if registration.exact:
         proven |= {(_plain(name),) for name in registration.kernels}

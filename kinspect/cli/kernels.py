@@ -11,7 +11,7 @@ from kinspect.cli import options
 from kinspect.cli.exit import Exit
 from kinspect.errors import TargetError, UsageError
 from kinspect.model import Unreadable
-from kinspect.names import demangle
+from kinspect.names import demangle, escape
 from kinspect.target import TargetID
 
 EPILOG = """\
@@ -65,7 +65,8 @@ def command(
     for text in _render(rows(), format_):
         options.write(text)
     for problem in problems:
-        click.echo(f"kinspect: error: {problem.where}: {problem.message}", err=True)
+        text = escape(f"{problem.where}: {problem.message}")
+        click.echo(f"kinspect: error: {text}", err=True)
     raise click.exceptions.Exit(Exit.COULD_NOT_TELL if problems else Exit.VERIFIED)
 
 

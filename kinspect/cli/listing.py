@@ -48,14 +48,15 @@ def command(
         api.inspect(path, limits=ceilings, code_objects=False) for path in paths
     )
 
-    def render(name: str) -> str:
+    def render(name: str, to_file: bool) -> str:
         if name == "json":
             from kinspect.render import json  # noqa: PLC0415
 
             return json.listing(artifacts, __version__)
         from kinspect.render import text  # noqa: PLC0415
 
-        return text.listing(artifacts, color=options.use_color(color), verbose=verbose)
+        styled = options.use_color(color, to_file=to_file)
+        return text.listing(artifacts, color=styled, verbose=verbose)
 
     output.write(render)
     whole = all(

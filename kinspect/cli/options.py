@@ -48,10 +48,12 @@ def read_limits(texts: tuple[str, ...]) -> Limits:
     return DEFAULT.raised(**raised)
 
 
-def use_color(asked: bool | None) -> bool:
+def use_color(asked: bool | None, *, to_file: bool = False) -> bool:
     """Colours only where a person looks, and wants them (https://no-color.org)."""
     if asked is not None:
         return asked
+    if to_file:
+        return False
     dumb = os.environ.get("TERM") == "dumb"
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and not dumb
 
@@ -68,15 +70,13 @@ class Output:
                 raise UsageError(message)
             self.targets.append((name, file or None))
         if sum(file is None for _, file in self.targets) > 1:
-            message = (
-                "--format: only one can go to stdout, the others want a file"
-            )
+            message = "--format: only one can go to stdout, the others want a file"
             raise UsageError(message)
 
-    def write(self, render: Callable[[str], str]) -> None:
-        """Write every format that was asked for."""
+    def write(self, render: Callable[[str, bool], str]) -> None:
+        """Write every format that was asked for; `render` is told if it goes to a file."""
         for name, file in self.targets:
-            text = render(name)
+            text = render(name, file is not None)
             if file is None:
                 write(text)
                 continue

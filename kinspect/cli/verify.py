@@ -107,8 +107,9 @@ def command(
     )
     report = api.verify(paths, policy, limits=options.read_limits(limits))
 
-    def render(name: str) -> str:
-        return _render(report, name, options.use_color(color), -1 if quiet else verbose)
+    def render(name: str, to_file: bool) -> str:
+        styled = options.use_color(color, to_file=to_file)
+        return _render(report, name, styled, -1 if quiet else verbose)
 
     output.write(render)
     raise click.exceptions.Exit(EXITS[report.verdict])
@@ -125,16 +126,16 @@ def _render(report: Report, name: str, color: bool, verbose: int) -> str:
 
 
 def _required(texts: tuple[str, ...]) -> tuple[str, ...]:
-    """The option, else the environment; naming no target at all is a mistake.
+    """The option, else the environment; a value that names no target is a mistake.
 
-    An empty build argument must not silently mean the default.
+    An empty build argument must not silently mean the default, or nothing.
     """
     if not texts and "KINSPECT_REQUIRE" in os.environ:
         texts = (os.environ["KINSPECT_REQUIRE"],)
         source = "KINSPECT_REQUIRE"
     else:
         source = "--require"
-    if texts and not parse_required(texts):
+    if not all(parse_required((text,)) for text in texts):
         message = f"{source} is empty: name a target, such as gfx942, or leave it out"
         raise UsageError(message)
     return texts

@@ -205,8 +205,9 @@ def summary(report: Report, style: Style) -> str:
             f" {_binaries(len(places))}{beside}"
         )
     reason = f"{count(len(errors), 'part')} could not be read" if errors else ""
-    if not binaries:
-        reason = reason or "there is no binary to check"
+    if not reason:
+        empty = next((a.path for a in report.artifacts if not a.binaries), "")
+        reason = "there is no binary to check" + (f" in {escape(empty)}" if empty else "")
     return f"{style('error', 'COULD NOT TELL')}: {reason}{beside}"
 
 

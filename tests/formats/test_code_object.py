@@ -1,0 +1,339 @@
+"""AMDGPU code objects: headers, notes, symbols and kernel descriptors."""
+
+from struct import pack, pack_into
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kinspect.errors import FormatError, LimitExceeded
+from kinspect.formats import code_object as reader
+from kinspect.limits import DEFAULT, Limits
+from kinspect.model import CodeObject
+from tests.reading import ends_well, flips, view
+from tests.writers import Kernel, code_object, packed, useless
+from tests.writers.code_objects import BIAS, GLOBAL, LOCAL, V2, V3, V4, V5, V6, WEAK, note
+
+GOOD = code_object("gfx942", "alpha", "beta")
+FIELDS = {
+    "EI_CLASS": (4, "B"), "EI_DATA": (5, "B"), "EI_OSABI": (7, "B"),
+    "e_machine": (18, "H"),
+}  # fmt: skip
+PHOFF, SHOFF, PHENTSIZE, PHNUM, SHENTSIZE, SHNUM = 32, 40, 54, 56, 58, 60
+
+
+def parse(data, limits=DEFAULT) -> CodeObject:
+    return reader.parse(view(data), limits)
+
+
+def spoiled(data, at, letter, value):
+    out = bytearray(data)
+    pack_into(f"<{letter}", out, at, value)
+    return bytes(out)
+
+
+def faults(data):
+    return [fault.message for fault in parse(data).faults]
+
+
+# --- what is sound ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("abi", [V3, V4, V5, V6])
+@pytest.mark.parametrize("target", ["gfx942", "gfx950", "gfx90a"])
+def test_a_code_object_is_read(target, abi):
+    found = parse(code_object(target, "beta", "alpha", abi=abi))
+    assert found.kernels == ("alpha", "beta")
+    assert found.abi_version == abi
+    assert found.flags.target is not None
+    assert found.flags.target.processor == target
+    expected = f"amdgcn-amd-amdhsa--{target}" if abi > V3 else None
+    assert found.metadata_target == expected
+    assert (found.records, found.faults) == (1, ())
+    assert (found.undescribed, found.unlisted, found.undefined) == ((), (), ())
+    assert not found.useless
+
+
+@pytest.mark.parametrize("sections", [True, False])
+@pytest.mark.parametrize("note_segment", [True, False])
+def test_kernels_are_found_by_segments_or_by_sections(sections, note_segment):
+    """Stripped of section headers, PT_NOTE, PT_DYNAMIC and DT_HASH still lead there."""
+    found = parse(code_object(sections=sections, note_segment=note_segment))
+    assert found.faults == ()
+    notes = sections or note_segment
+    assert found.records == notes
+    assert found.kernels == (("kernel",) if notes else ())
+    assert found.unlisted == (() if notes else ("kernel.kd",))
+
+
+def test_section_headers_alone_are_enough():
+    found = parse(code_object(dynamic=False, note_segment=False))
+    assert (found.kernels, found.faults) == (("kernel",), ())
+
+
+@pytest.mark.parametrize("count", [1, 2, 8])
+def test_kernels_of_all_notes_are_one_set(count):
+    kernels = [Kernel(f"k{number}", record=number) for number in range(count)]
+    found = parse(code_object("gfx942", *kernels))
+    assert found.records == count
+    assert found.kernels == tuple(f"k{number}" for number in range(count))
+
+
+def test_a_kernel_of_two_notes_is_told():
+    both = [Kernel("k", record=0), Kernel("k", record=1)]
+    assert any("listed twice: k" in one for one in faults(code_object("gfx942", *both)))
+
+
+@pytest.mark.parametrize("binding", [GLOBAL, WEAK])
+def test_a_descriptor_may_be_weak(binding):
+    """Templates are."""
+    assert parse(code_object("gfx942", Kernel("k", binding=binding))).kernels == ("k",)
+
+
+def test_a_descriptor_goes_by_its_symbol_and_a_kernel_by_its_name():
+    found = parse(code_object("gfx942", Kernel("name", symbol="other.kd")))
+    assert found.kernels == ("name",)
+
+
+def test_undefined_symbols_are_told_unless_they_are_weak():
+    found = parse(code_object(undefined={"zeta": GLOBAL, "alpha": GLOBAL, "weak": WEAK}))
+    assert found.undefined == ("alpha", "zeta")
+    assert found.kernels == ("kernel",)
+
+
+def test_an_rdc_link_without_an_architecture_makes_a_useless_code_object():
+    found = parse(useless())
+    assert found.useless
+    assert (found.e_flags, found.abi_version, found.records) == (0, V2, 0)
+    assert found.flags.target is None
+    assert not parse(code_object(kernels=())).useless
+
+
+def test_resources_are_read_where_they_are_asked_for():
+    data = code_object("gfx942", Kernel("k", fields={"vgpr_count": 77}))
+    (kernel,) = reader.kernels(view(data))
+    assert (kernel.name, kernel.vgpr_count) == ("k", 77)
+
+
+def test_other_notes_are_passed_over():
+    """The linker adds a build ID; and only the name together with the type counts."""
+    record = packed({"amdhsa.version": [1, 2], "amdhsa.kernels": []})
+    others = note(b"GNU\0", 3, b"\1" * 20) + note(b"AMDGPU\0", 33, b"x")
+    others += note(b"AMD\0", 32, b"y") + note(b"", 32, b"z" * 3)
+    data = code_object(records=[record])
+    own = note(b"AMDGPU\0", 32, record)
+    assert own in data
+    grown = code_object(records=[record], padding=len(others))
+    at = grown.index(own)
+    start = at + len(own) + -(at + len(own)) % 8
+    padded = bytearray(grown)
+    padded[start : start + len(others)] = others
+    # the segment now takes both
+    pack_into("<Q", padded, 64 + 56 * 2 + 32, start + len(others) - at)
+    if start > at + len(own):
+        pytest.skip("padding between the notes")
+    assert parse(bytes(padded)).records == 1
+
+
+# --- kernels that can't be launched -------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    [Kernel("k", descriptor=False), Kernel("k", binding=LOCAL)],
+    ids=["gone", "local"],
+)
+def test_a_kernel_without_a_visible_descriptor_is_none(kernel):
+    found = parse(code_object("gfx942", "other", kernel))
+    assert found.kernels == ("other",)
+    assert (found.undescribed, found.unlisted, found.faults) == (("k",), (), ())
+
+
+def test_a_descriptor_without_metadata_is_no_kernel():
+    found = parse(code_object("gfx942", "other", Kernel("k", listed=False)))
+    assert found.kernels == ("other",)
+    assert (found.undescribed, found.unlisted, found.faults) == ((), ("k.kd",), ())
+
+
+@pytest.mark.parametrize("size", [0, 63, 65, 256, 2**63])
+def test_a_descriptor_has_64_bytes(size):
+    (message,) = faults(code_object("gfx942", Kernel("k", size=size)))
+    assert message == f"k.kd has {size} bytes, a kernel descriptor 64"
+
+
+@pytest.mark.parametrize("address", [0, BIAS - 1, BIAS + 10**6, 2**64 - 64, 2**64 - 1])
+def test_a_descriptor_lies_in_the_file(address):
+    (message,) = faults(code_object("gfx942", Kernel("k", address=address)))
+    assert "k.kd lies in no segment" in message
+
+
+# --- what is no code object ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("EI_CLASS", 1),
+        ("EI_DATA", 2),
+        ("EI_OSABI", 0),
+        ("EI_OSABI", 65),  # PAL
+        ("e_machine", 62),
+        ("e_machine", 0),
+    ],
+)
+def test_an_elf_file_of_something_else_is_refused(field, value):
+    at, letter = FIELDS[field]
+    data = spoiled(GOOD, at, letter, value)
+    with pytest.raises(FormatError, match=f"{field} is {value}"):
+        parse(data)
+
+
+@pytest.mark.parametrize("data", [b"", b"\x7fEL", b"BC\xc0\xde" * 20, bytes(64)])
+def test_what_is_no_elf_file_is_refused(data):
+    with pytest.raises(FormatError, match="not an ELF file"):
+        parse(data)
+    assert not reader.is_code_object(view(data))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "taken"),
+    [("e_machine", 224, True), ("e_machine", 62, False), ("EI_OSABI", 0, False)],
+)
+def test_hip_takes_bare_code_objects_by_machine_and_osabi(field, value, taken):
+    at, letter = FIELDS[field]
+    assert reader.is_code_object(view(spoiled(GOOD, at, letter, value))) is taken
+
+
+def test_code_object_v2_is_told_as_what_it_is():
+    """Its note is YAML, by the name AMD and the type 10."""
+    data = code_object(records=[b"---\n" * 40])
+    old = note(b"AMDGPU\0", 32, b"---\n" * 40)
+    new = note(b"AMD\0", 10, b"---\n" * 40)
+    assert any("v2" in one for one in faults(data.replace(old, new.ljust(len(old), b"\0"))))
+
+
+# --- what is damaged ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sections", [True, False])
+def test_every_truncation_is_a_format_error_or_a_fault(sections):
+    data = code_object("gfx942", "alpha", sections=sections)
+    for size in range(64):
+        with pytest.raises(FormatError):
+            parse(data[:size])
+    for size in range(64, len(data)):
+        assert faults(data[:size])
+
+
+def test_every_spoiled_byte_ends_in_a_result_or_a_format_error():
+    for data in flips(GOOD):
+        ends_well(parse, data)
+        ends_well(reader.kernels, view(data))
+        ends_well(reader.extent, view(data))
+
+
+def test_every_spoiled_byte_without_section_headers_ends_well():
+    for data in flips(code_object(sections=False)):
+        ends_well(parse, data)
+
+
+@given(st.binary(max_size=400))
+def test_arbitrary_bytes_after_the_identification_end_well(tail):
+    ends_well(parse, GOOD[:20] + tail)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(16, len(GOOD) - 8),
+            st.sampled_from([0, 1, 24, 64, 0xFFFF, 2**31, 2**32 - 1, 2**63, 2**64 - 1]),
+            st.sampled_from("HIQ"),
+        ),
+        max_size=4,
+    )
+)
+def test_extreme_numbers_anywhere_end_well(changes):
+    out = bytearray(GOOD)
+    for at, value, letter in changes:
+        pack_into(
+            f"<{letter}", out, at, value & (1 << {"H": 16, "I": 32, "Q": 64}[letter]) - 1
+        )
+    ends_well(parse, bytes(out))
+
+
+@pytest.mark.parametrize(
+    ("at", "letter", "value"),
+    [
+        (PHOFF, "Q", 2**64 - 1),
+        (SHOFF, "Q", 2**64 - 1),
+        (PHENTSIZE, "H", 0),
+        (PHENTSIZE, "H", 55),
+        (SHENTSIZE, "H", 0),
+        (SHENTSIZE, "H", 63),
+        (PHNUM, "H", 0xFFFF),
+        (SHNUM, "H", 0xFFFF),
+    ],
+)
+def test_headers_that_lead_nowhere_are_a_fault(at, letter, value):
+    assert any("headers" in one for one in faults(spoiled(GOOD, at, letter, value)))
+
+
+@pytest.mark.parametrize(
+    ("namesz", "descsz"),
+    [(7, 2**32 - 1), (2**32 - 1, 4), (2**32 - 1, 2**32 - 1), (7, 10**6)],
+)
+def test_a_note_that_reaches_out_is_a_fault(namesz, descsz):
+    at = GOOD.index(b"AMDGPU\0") - 12
+    data = bytearray(GOOD)
+    pack_into("<II", data, at, namesz, descsz)
+    assert faults(bytes(data))
+
+
+def test_metadata_that_is_broken_is_a_fault():
+    assert any("metadata" in one for one in faults(code_object(records=[b"\xc1"])))
+
+
+def test_symbol_names_that_have_no_end_are_a_fault():
+    at = GOOD.index(b"\0alpha\0alpha.kd\0")
+    strings = bytearray(GOOD)
+    size = len(b"\0alpha\0alpha.kd\0beta\0beta.kd\0")
+    strings[at : at + size] = b"x" * size
+    assert any("no end" in one for one in faults(bytes(strings)))
+
+
+def test_a_symbol_table_whose_strings_are_no_section_is_a_fault():
+    data = bytearray(GOOD)
+    (start,) = [
+        at for at in range(int.from_bytes(GOOD[40:48], "little"), len(GOOD), 64)
+        if GOOD[at + 4 : at + 8] == pack("<I", 11)
+    ]  # fmt: skip
+    pack_into("<I", data, start + 40, 99)
+    assert any("sh_link 99" in one for one in faults(bytes(data)))
+
+
+def test_limits_hold_for_headers_notes_kernels_and_symbols():
+    data = code_object("gfx942", "a", Kernel("b", record=1))
+    assert parse(data, Limits(records=2, kernels=2, symbols=5, headers=10)).faults == ()
+    with pytest.raises(LimitExceeded, match="headers is"):
+        parse(data, Limits(headers=2))
+    for limits in (Limits(records=1), Limits(kernels=1), Limits(symbols=4)):
+        with pytest.raises(LimitExceeded):
+            parse(data, limits)
+
+
+# --- where a bare code object ends --------------------------------------------------
+
+
+@pytest.mark.parametrize("sections", [True, False])
+@given(rest=st.binary(max_size=40))
+def test_the_headers_tell_where_a_code_object_ends(sections, rest):
+    data = code_object(sections=sections)
+    assert reader.extent(view(data + rest)) == len(data)
+
+
+def test_a_code_object_is_at_least_its_header():
+    data = bytearray(GOOD[:64])
+    pack_into("<QQ", data, PHOFF, 0, 0)
+    pack_into("<H", data, PHNUM, 0)
+    pack_into("<H", data, SHNUM, 0)
+    assert reader.extent(view(bytes(data) + b"more")) == 64

@@ -1,0 +1,203 @@
+"""OffloadBinary containers of every version."""
+
+from struct import pack_into
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kinspect.errors import FormatError, LimitExceeded
+from kinspect.formats import code_object as objects
+from kinspect.formats import offload_binary as reader
+from kinspect.formats.container import Reader
+from kinspect.limits import DEFAULT, Limits
+from kinspect.model import CodeObject, Form
+from kinspect.render.uri import entry_uri
+from tests.reading import ends_well, flips, view
+from tests.writers import Image, bitcode, code_object, offload_binary
+from tests.writers.offload import BITCODE
+
+MAGIC = b"\x10\xff\x10\xad"
+ONE = Image(b"device code", "gfx942")
+TWO = (ONE, Image(b"other device code", "gfx950:xnack-", strings={"a": "b"}))
+LAYOUTS = [
+    (1, None),
+    (2, None),
+    (3, None),
+    (3, "zlib"),
+    (3, "zstd"),
+]
+each_layout = pytest.mark.parametrize(("version", "method"), LAYOUTS)
+
+
+def parse(data, limits=DEFAULT):
+    return reader.parse(view(data), limits)
+
+
+def read_all(data):
+    """As a bundle, with every code object opened."""
+    return Reader(opener=lambda _: None).read(view(data))
+
+
+def images(version):
+    return TWO[:1] if version == 1 else TWO  # version 1 holds one
+
+
+def write(version, method=None, **more):
+    return offload_binary(*images(version), version=version, method=method, **more)
+
+
+@each_layout
+@pytest.mark.parametrize("counts_header", [False, True])
+def test_a_container_is_read_field_by_field(version, method, counts_header):
+    found = parse(write(version, method, counts_header=counts_header))
+    assert found.version == version
+    assert found.size == len(write(version, method))
+    assert (found.uncompressed is not None) is bool(method)
+    for image, written in zip(found.images, images(version), strict=True):
+        assert bytes(image.data.bytes()) == written.data
+        assert image.strings == written.texts
+        assert (image.kind, image.offload_kind) == (1, 4)
+        assert image.is_hip
+
+
+@each_layout
+@given(rest=st.binary(max_size=20))
+def test_a_container_ends_by_its_size(version, method, rest):
+    assert parse(write(version, method) + rest).size == len(write(version, method))
+
+
+@each_layout
+def test_every_truncation_is_a_format_error(version, method):
+    data = write(version, method)
+    for size in range(len(data)):
+        assert not ends_well(parse, data[:size])
+
+
+@each_layout
+def test_every_spoiled_byte_ends_in_a_result_or_a_format_error(version, method):
+    for data in flips(write(version, method)):
+        ends_well(read_all, data)
+
+
+@given(st.binary(max_size=300))
+def test_arbitrary_bytes_after_the_magic_end_well(tail):
+    ends_well(parse, MAGIC + tail)
+
+
+@given(st.sampled_from([1, 2, 3]), st.lists(st.integers(0, 400), max_size=40))
+def test_small_numbers_after_a_version_end_well(version, numbers):
+    """Offsets and counts that often lead somewhere."""
+    tail = b"".join(number.to_bytes(8, "little") for number in numbers)
+    ends_well(parse, MAGIC + version.to_bytes(4, "little") + tail)
+
+
+@pytest.mark.parametrize("version", [0, 4, 2**31])
+def test_a_version_that_nobody_wrote_is_refused(version):
+    data = bytearray(write(2))
+    pack_into("<I", data, 4, version)
+    with pytest.raises(FormatError, match=f"version {version}"):
+        parse(bytes(data))
+
+
+def test_another_magic_is_refused():
+    with pytest.raises(FormatError, match="10 FF 10 AD"):
+        parse(b"\xad\x10\xff\x10" + write(1)[4:])
+
+
+@pytest.mark.parametrize("size", [0, 31, 2**40])
+def test_a_size_that_does_not_fit_is_refused(size):
+    with pytest.raises(FormatError):
+        parse(write(1, size=size))
+
+
+@pytest.mark.parametrize(
+    ("at", "value"), [(16, 2**63), (24, 2**63), (24, 5000), (16, 8)], ids=str
+)
+def test_an_entry_table_that_does_not_fit_is_refused(at, value):
+    data = bytearray(write(2))
+    pack_into("<Q", data, at, value)
+    with pytest.raises(FormatError):
+        parse(bytes(data))
+
+
+@pytest.mark.parametrize("padding", [0, 8, 4096])
+def test_containers_lie_back_to_back_in_a_section(padding):
+    parts = [write(version, method) for version, method in LAYOUTS]
+    parts = [part + bytes(-len(part) % 8 + padding) for part in parts]
+    found = list(reader.parse_all(view(b"".join(parts))))
+    starts = [sum(map(len, parts[:index])) for index in range(len(parts))]
+    assert [at for at, _ in found] == starts
+    assert [one.version for _, one in found] == [version for version, _ in LAYOUTS]
+
+
+def test_what_stands_between_containers_is_refused():
+    with pytest.raises(FormatError):
+        list(reader.parse_all(view(write(1) + b"garbage!" + write(2))))
+
+
+@pytest.mark.parametrize(
+    ("kind", "triple", "hip"),
+    [
+        (3, "amdgcn-amd-amdhsa", True),  # the number up to LLVM 20
+        (4, "amdgcn-amd-amdhsa", True),  # the bit since
+        (1, "amdgcn-amd-amdhsa", False),  # OpenMP
+        (2, "nvptx64-nvidia-cuda", False),
+        (4, "spirv64-unknown-unknown", False),  # SYCL of LLVM 20
+    ],
+)
+def test_hip_images_are_told_from_others(kind, triple, hip):
+    data = offload_binary(Image(b"x", triple=triple, offload_kind=kind))
+    assert parse(data).images[0].is_hip is hip
+
+
+@each_layout
+def test_an_image_becomes_an_entry_of_a_bundle(version, method):
+    target, other = code_object("gfx942", "k"), code_object("gfx950", "k", "l")
+    written = [Image(target), Image(other, "gfx950"), Image(bitcode(), kind=BITCODE)]
+    written = written[:1] if version == 1 else written
+    data = offload_binary(*written, version=version, method=method)
+    found = Reader(opener=objects.parse).read(view(data))
+    assert (found.form, found.version) == (Form.OFFLOAD_BINARY, version)
+    assert found.size == len(data)
+    ids = ["hip-amdgcn-amd-amdhsa--gfx942", "hip-amdgcn-amd-amdhsa--gfx950"]
+    assert [e.id.text for e in found.entries][:2] == ids[: len(written)]
+    opened = [e.code_object for e in found.entries]
+    kernels = [one.kernels if isinstance(one, CodeObject) else None for one in opened]
+    assert kernels == [("k",), ("k", "l"), None][: len(written)]
+    if not method:  # offsets are those of the file
+        assert [data[e.offset :][: e.size] for e in found.entries] == [
+            image.data for image in written
+        ]
+
+
+@pytest.mark.parametrize("method", ["zlib", "zstd"])
+def test_the_offsets_of_a_compressed_container_are_not_given_out_as_those_of_the_file(
+    method,
+):
+    data = offload_binary(*TWO, version=3, method=method)
+    found = Reader().read(view(data))
+    assert found.inflated
+    assert "&inflated-offset=" in entry_uri("t.o", found, found.entries[0])
+    plain = Reader().read(view(offload_binary(*TWO, version=3)))
+    assert not plain.inflated
+
+
+def test_a_stream_that_is_not_as_long_as_promised_is_refused():
+    for method in ("zlib", "zstd"):
+        data = bytearray(write(3, method))
+        pack_into("<Q", data, 32, int.from_bytes(data[32:40], "little") + 1)
+        with pytest.raises(FormatError, match="inflates to"):
+            parse(bytes(data))
+
+
+def test_limits_hold_for_images_and_for_what_is_inflated():
+    images = [Image(bytes(100))] * 5
+    assert len(parse(offload_binary(*images, version=2), Limits(entries=5)).images) == 5
+    with pytest.raises(LimitExceeded, match="entries is 5"):
+        parse(offload_binary(*images, version=2), Limits(entries=4))
+    large = offload_binary(Image(bytes(1 << 20)), version=3, method="zstd")
+    with pytest.raises(LimitExceeded, match="inflated is"):
+        parse(large, Limits(inflated=1 << 19))
+    with pytest.raises(LimitExceeded, match="ratio is"):
+        parse(large, Limits(ratio=10))

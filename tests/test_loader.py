@@ -1,0 +1,332 @@
+"""HIP's choice of a code object, cell by cell of the reference's tables.
+
+Source of what is expected: hip-code-objects.md, 1.2 to 1.4.
+"""
+
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kinspect.loader import How, choose, coverage, units
+from kinspect.model import Entry, Form
+from kinspect.target import EntryID, TargetID
+from tests.reading import read
+from tests.writers import HOST, Host, Image, Slot, bundle, ccob, code_object, offload_binary
+from tests.writers.bundles import device
+
+MI300X = "gfx942:sramecc+:xnack-"
+SPIRV = "hip-spirv64-amd-amdhsa--amdgcnspirv"
+SPIRV_UNKNOWN = "hipv4-spirv64-amd-amdhsa-unknown-amdgcnspirv"
+
+
+def entries(*ids, sizes=None):
+    """Entries with these IDs, or for these targets, in the order of the file."""
+    texts = [device(one) if one.startswith("gfx") else one for one in ids]
+    sizes = sizes or [100] * len(ids)
+    return [
+        Entry(EntryID.parse(text), 1000 * number, size)
+        for number, (text, size) in enumerate(zip(texts, sizes, strict=True))
+    ]
+
+
+def chosen(found, target=MI300X, **how):
+    """The index of the entry that HIP takes for a device, and by which name."""
+    choice = choose(found, TargetID.parse(target), **how)
+    return (None if choice.entry is None else found.index(choice.entry)), choice.how
+
+
+NATIVE, NONE = (0, How.NATIVE), (None, None)
+
+# code object (row) against device (column): any suits both, + and - their own
+CELLS = {
+    ("", "+"): True, ("", "-"): True,
+    ("+", "+"): True, ("+", "-"): False,
+    ("-", "+"): False, ("-", "-"): True,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("processor", ["gfx942", "gfx950", "gfx90a"])
+@pytest.mark.parametrize(("sramecc", "on_device"), CELLS)
+@pytest.mark.parametrize(("xnack", "xnack_on_device"), CELLS)
+def test_every_cell_of_the_feature_table(
+    processor, sramecc, on_device, xnack, xnack_on_device, compressed
+):
+    own = processor + (f":sramecc{sramecc}" if sramecc else "")
+    own += f":xnack{xnack}" if xnack else ""
+    target = f"{processor}:sramecc{on_device}:xnack{xnack_on_device}"
+    suits = CELLS[sramecc, on_device] and CELLS[xnack, xnack_on_device]
+    found = chosen(entries(own), target, compressed=compressed)
+    assert found == (NATIVE if suits else NONE)
+
+
+@pytest.mark.parametrize(
+    "own", ["gfx950", "gfx90a", "gfx940", "gfx941", "gfx94", "gfx9420", "gfx9-generic"]
+)
+def test_code_of_another_processor_never_suits(own):
+    assert chosen(entries(own)) == NONE
+
+
+# --- names of entries ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "plain", "compressed"),
+    [
+        ("hip", True, True),
+        ("hipv4", True, True),
+        ("hcc", True, False),  # comgr's lookup knows it, the unbundler does not
+        ("host", False, False),
+        ("sycl", False, False),
+        ("HIP", False, False),
+        ("", False, False),
+    ],
+)
+def test_an_entry_counts_by_its_kind(kind, plain, compressed):
+    found = entries(device("gfx942", kind))
+    assert chosen(found) == (NATIVE if plain else NONE)
+    assert chosen(found, compressed=True) == (NATIVE if compressed else NONE)
+
+
+def test_an_openmp_entry_of_a_plain_bundle_never_counts():
+    assert chosen(entries(device("gfx942", "openmp"))) == NONE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hipv4-amdgcn-amd-amdhsa--gfx942-",  # as Debian's bundler spells what it lacks
+        "hipv4-amdgcn-amd-amdhsa--",
+        "hipv4-amdgcn-amd-amdhsa-gfx942",
+        "hipv4-amdgcn-amd-amdhsa--gfx942:",
+        "hipv4-amdgcn-amd-amdhsa--gfx942:xnack",
+        "hipv4-amdgcn-amd-amdhsa--gfx942:tgsplit+",
+        "hipv4-amdgcn-amd-amdhsa--gfx942 ",
+        "hipv4-amdgcn-amd-amdhsa--GFX942",
+        HOST,
+    ],
+)
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_spelling_that_no_runtime_knows_matches_nothing(text, compressed):
+    assert chosen(entries(text), compressed=compressed) == NONE
+
+
+def test_trailing_nuls_of_an_id_are_stripped():
+    assert chosen(entries("hipv4-amdgcn-amd-amdhsa--gfx942\0\0")) == NATIVE
+
+
+@pytest.mark.parametrize("text", ["gfx942:sramecc+:xnack-", "gfx942:xnack-:sramecc+"])
+def test_features_may_stand_in_any_order(text):
+    assert chosen(entries(text)) == NATIVE
+
+
+def test_an_environment_of_unknown_is_that_of_none_for_the_unbundler_only():
+    """comgr looks for the name of an ISA, the unbundler for a triple."""
+    found = entries(device("gfx942", "hip", env="unknown"))
+    assert chosen(found) == NONE
+    assert chosen(found, compressed=True) == NATIVE
+
+
+# --- native over generic over SPIR-V ------------------------------------------------
+
+PREFERENCE = ["gfx942", "gfx9-4-generic", SPIRV]
+HOWS = [How.NATIVE, How.GENERIC, How.SPIRV]
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("present", list(product([False, True], repeat=3)))
+@pytest.mark.parametrize("backwards", [False, True])
+def test_native_comes_before_generic_before_spirv(present, backwards, compressed):
+    """Wherever in the file they stand."""
+    there = [index for index in range(3) if present[index]]
+    names = [PREFERENCE[index] for index in there]
+    found = entries(*(names[::-1] if backwards else names))
+    best = len(there) - 1 if backwards else 0
+    expected = (best, HOWS[there[0]]) if there else NONE
+    assert chosen(found, compressed=compressed) == expected
+
+
+@pytest.mark.parametrize("text", [SPIRV, SPIRV_UNKNOWN])
+@pytest.mark.parametrize("target", [MI300X, "gfx950:sramecc+:xnack-", "gfx1100"])
+def test_spirv_serves_every_device_in_either_spelling(text, target):
+    assert chosen(entries(text), target) == (0, How.SPIRV)
+
+
+@pytest.mark.parametrize(
+    ("own", "device_modes", "suits"),
+    [
+        ("gfx9-4-generic", "sramecc+:xnack-", True),
+        ("gfx9-4-generic:xnack-", "sramecc+:xnack-", True),
+        ("gfx9-4-generic:xnack+", "sramecc+:xnack-", False),
+        ("gfx9-4-generic:sramecc-", "sramecc+:xnack-", False),
+        ("gfx9-4-generic:sramecc+:xnack-", "sramecc+:xnack-", True),
+    ],
+)
+@pytest.mark.parametrize("processor", ["gfx942", "gfx950"])
+def test_generic_code_is_asked_for_in_the_modes_of_the_device(
+    processor, own, device_modes, suits
+):
+    target = f"{processor}:{device_modes}"
+    assert chosen(entries(own), target) == ((0, How.GENERIC) if suits else NONE)
+
+
+@pytest.mark.parametrize("target", ["gfx90a:sramecc+:xnack-", "gfx908:sramecc+:xnack-"])
+def test_a_processor_outside_of_the_map_takes_no_generic_code(target):
+    found = entries("gfx9-generic", "gfx9-4-generic")
+    assert chosen(found, target) == NONE
+
+
+def test_a_gfx906_asks_for_a_generic_name_that_does_not_exist():
+    """`gfx9-generic:sramecc+…`: gfx9-generic has no sramecc, so comgr can't parse it."""
+    found = entries("gfx9-generic")
+    assert chosen(found, "gfx906:sramecc+:xnack-") == NONE
+    assert chosen(found, "gfx900:xnack-") == (0, How.GENERIC)
+
+
+# --- order and empty entries --------------------------------------------------------
+
+
+def test_of_several_that_suit_the_first_in_the_file_wins():
+    """And not the most specific one."""
+    found = entries("gfx90a", "gfx942", MI300X, "gfx942:xnack-")
+    assert chosen(found) == (1, How.NATIVE)
+    assert chosen(found[::-1]) == (0, How.NATIVE)
+    assert chosen(entries(SPIRV, SPIRV_UNKNOWN)) == (0, How.SPIRV)
+
+
+@pytest.mark.parametrize("name", PREFERENCE)
+def test_an_empty_entry_never_counts(name):
+    assert chosen(entries(name, sizes=[0])) == NONE
+    assert chosen(entries(name, name, sizes=[0, 1])) == (1, HOWS[PREFERENCE.index(name)])
+
+
+def test_an_empty_native_entry_does_not_hide_generic_code():
+    found = entries("gfx942", "gfx9-4-generic", SPIRV, sizes=[0, 10, 10])
+    assert chosen(found) == (1, How.GENERIC)
+    found = entries("gfx942", "gfx9-4-generic", SPIRV, sizes=[0, 0, 10])
+    assert chosen(found) == (2, How.SPIRV)
+
+
+def test_nothing_serves_where_there_is_nothing():
+    assert chosen([]) == NONE
+    assert chosen(entries(HOST, sizes=[0])) == NONE
+
+
+NAMES = st.sampled_from(
+    [
+        "gfx942", "gfx942:xnack+", "gfx942:xnack-", "gfx942:sramecc+:xnack-", "gfx950",
+        "gfx90a", "gfx9-4-generic", "gfx9-4-generic:xnack-", SPIRV, SPIRV_UNKNOWN, HOST,
+        "hip-amdgcn-amd-amdhsa--gfx942", "openmp-amdgcn-amd-amdhsa--gfx942",
+    ]
+)  # fmt: skip
+BUNDLES = st.lists(st.tuples(NAMES, st.sampled_from([0, 1, 100])), max_size=7)
+
+
+@given(BUNDLES, st.integers(0, 7))
+def test_an_entry_for_another_processor_never_changes_the_choice(found, at):
+    before = entries(*(n for n, _ in found), sizes=[s for _, s in found])
+    found = [*found[:at], ("gfx1100", 100), *found[at:]]
+    after = entries(*(n for n, _ in found), sizes=[s for _, s in found])
+    old, new = choose(before, TargetID.parse(MI300X)), choose(after, TargetID.parse(MI300X))
+    assert old.how is new.how
+    assert (old.entry and old.entry.id) == (new.entry and new.entry.id)
+
+
+@given(BUNDLES)
+def test_the_choice_is_filled_and_the_best_that_is_there(found):
+    there = entries(*(n for n, _ in found), sizes=[s for _, s in found])
+    choice = choose(there, TargetID.parse(MI300X))
+    native = {"gfx942", "gfx942:xnack-", MI300X}
+    hip = [e for e in there if e.size and e.id.kind in {"hip", "hipv4"}]
+    if any(e.id.target in native for e in hip):
+        assert choice.how is How.NATIVE
+    elif any(e.id.target.startswith("gfx9-4-generic") for e in hip):
+        assert choice.how is How.GENERIC
+    elif any(e.id.is_spirv for e in hip):
+        assert choice.how is How.SPIRV
+    else:
+        assert choice.entry is None
+    assert choice.entry is None or choice.entry.size
+
+
+# --- units and coverage -------------------------------------------------------------
+
+
+def covered(data, required):
+    (unit,) = units(read(data))
+    return coverage(unit, TargetID.parse(required))
+
+
+@pytest.mark.parametrize(
+    ("held", "required", "missing"),
+    [
+        (["gfx942"], "gfx942", []),
+        (["gfx942:xnack+", "gfx942:xnack-"], "gfx942", []),
+        (["gfx942:xnack+"], "gfx942:xnack+", []),
+        (["gfx942:xnack+"], "gfx942:xnack-", ["sramecc+:xnack-", "sramecc-:xnack-"]),
+        (["gfx942:xnack+"], "gfx942", ["sramecc+:xnack-", "sramecc-:xnack-"]),
+        (["gfx942:sramecc+:xnack-"], MI300X, []),
+        (
+            ["gfx942:sramecc+:xnack-", "gfx942:sramecc-:xnack+"],
+            "gfx942",
+            ["sramecc+:xnack+", "sramecc-:xnack-"],
+        ),
+        (["gfx950"], "gfx942", [f"sramecc{a}:xnack{b}" for a in "+-" for b in "+-"]),
+    ],
+)
+@pytest.mark.parametrize("wrap", [bytes, ccob], ids=["plain", "compressed"])
+def test_a_target_is_covered_in_all_of_its_modes_or_in_some(held, required, missing, wrap):
+    objects = [(name, code_object(name.split(":")[0])) for name in held]
+    found = covered(wrap(bundle(*objects)), required)
+    assert sorted(map(str, found.missing)) == [f"gfx942:{modes}" for modes in missing]
+
+
+def test_covering_code_has_the_kernels_that_every_mode_has():
+    data = bundle(
+        ("gfx942:xnack+", code_object("gfx942", "a", "b", e_flags=0x74C)),
+        ("gfx942:xnack-", code_object("gfx942", "b", "c", e_flags=0x64C)),
+    )
+    assert covered(data, "gfx942").kernels == {"b"}
+    assert covered(data, "gfx942:xnack+").kernels == {"a", "b"}
+
+
+def test_hip_chooses_from_one_bundle_at_a_time():
+    """Never from the union of them."""
+    data = bundle(("gfx942", code_object())) + bytes(8) + bundle(("gfx950", code_object()))
+    found = list(units(read(data)))
+    assert [unit.index for unit in found] == [0, 1]
+    assert [coverage(unit, TargetID("gfx950")).entries != () for unit in found] == [
+        False, True,
+    ]  # fmt: skip
+
+
+def test_bare_code_objects_among_data_are_one_unit():
+    """A program that embeds them picks among them by itself."""
+    both = {f".{name}": code_object(name) for name in ("gfx942", "gfx950")}
+    (unit,) = units(read(Host(data=both).build().data))
+    assert [one.form for one in unit.bundles] == [Form.ELF] * 2
+    assert [str(entry.id.target_id) for entry in unit.entries] == ["gfx942", "gfx950"]
+
+
+def test_a_bundle_without_hip_code_is_no_unit():
+    openmp = bundle(("openmp-amdgcn-amd-amdhsa--gfx942", code_object()))
+    assert list(units(read(openmp))) == []
+    assert list(units(read(bundle()))) == []
+
+
+def test_the_images_of_an_offload_binary_are_chosen_from_together():
+    images = [Image(code_object()), Image(code_object("gfx950"), "gfx950")]
+    data = offload_binary(*images, version=2)
+    assert covered(data, "gfx950").missing == ()
+
+
+@pytest.mark.parametrize(("table", "found"), [(4096, True), (4097, False)])
+def test_hip_reads_the_first_4096_bytes_of_a_plain_bundle(table, found):
+    """A longer table is a read error; in a compressed bundle it may have any length."""
+    fixed = 24 + 8 + 2 * 24 + len(device("gfx942"))
+    filler = Slot("x" * (table - fixed), b"filler")
+    data = bundle(("gfx942", code_object()), filler, host=False)
+    assert (covered(data, "gfx942").entries != ()) is found
+    assert covered(ccob(data), "gfx942").entries != ()
