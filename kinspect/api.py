@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,24 +13,41 @@ from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Artifact, Report, Unreadable
 from kinspect.names import demangle
 from kinspect.policy import Policy
+from kinspect.sources import Member, is_archive, open_source
 from kinspect.version import __version__
-from kinspect.view import File, View
-from kinspect.walk import each_bundle, read_binary
+from kinspect.view import View
+from kinspect.walk import each_bundle, is_binary, read_binary
 
 Path = str | os.PathLike[str]
 
 
-def inspect(path: Path, *, limits: Limits = DEFAULT, code_objects: bool = True) -> Artifact:
+def inspect(
+    path: Path,
+    *,
+    limits: Limits = DEFAULT,
+    code_objects: bool = True,
+    exclude: tuple[str, ...] = (),
+) -> Artifact:
     """Read everything that kinspect can tell of an artifact.
 
     `code_objects=False` lists entries only: it opens no code object and inflates just
     the head of a compressed bundle. Raises InputError where the path can't be read;
     what can't be read inside of it is part of the result (`unreadable`).
     """
-    name = os.fspath(path)
-    with closing(File(name)) as file:
-        binary = read_binary(View(file, name), limits, code_objects=code_objects)
-    return Artifact(name, "file", () if binary is None else (binary,))
+    source = open_source(path, limits=limits, exclude=exclude, wanted=_worth_reading)
+    binaries = []
+    unreadable = []
+    for part in source.members():
+        if isinstance(part, Unreadable):
+            unreadable.append(part)
+        elif binary := read_binary(part.view, limits, code_objects=code_objects):
+            binaries.append(binary)
+    return Artifact(source.path, source.kind, tuple(binaries), tuple(unreadable))
+
+
+def _worth_reading(_name: str, _size: int, head: bytes) -> bool:
+    """Whether a member of an archive may be a binary, or an archive itself."""
+    return is_binary(head) or is_archive(head)
 
 
 def verify(
@@ -96,19 +112,32 @@ def kernels(
     What can't be read is added to `problems`.
     """
     problems = [] if problems is None else problems
+    source = open_source(path, limits=limits, wanted=_worth_reading)
+    for member in source.members():
+        if isinstance(member, Unreadable):
+            problems.append(member)
+        else:
+            yield from _kernels(member, limits, problems)
+
+
+def _kernels(
+    member: Member, limits: Limits, problems: list[Unreadable]
+) -> Iterator[KernelRow]:
     found: dict[int, Sequence[Kernel]] = {}
 
     def opener(view: View) -> None:
         found[view.start] = code_object.kernels(view, limits)
 
-    name = os.fspath(path)
-    with closing(File(name)) as file:
-        for part in each_bundle(View(file, name), opener, limits):
-            if isinstance(part, Unreadable):
-                problems.append(part)
+    for part in each_bundle(member.view, opener, limits):
+        if isinstance(part, Unreadable):
+            problems.append(part)
+            continue
+        # By offset, yet of HIP entries only: the empty host entry lies where the first
+        # device entry does.
+        for entry in part.hip_entries:
+            if isinstance(entry.code_object, Unreadable):
+                problems.append(entry.code_object)
                 continue
-            for entry in part.entries:
-                if isinstance(entry.code_object, Unreadable):
-                    problems.append(entry.code_object)
-                for kernel in found.pop(entry.offset, ()):
-                    yield KernelRow(name, part.index, entry.id.target_name, kernel)
+            for kernel in found.get(entry.offset, ()) if entry.size else ():
+                yield KernelRow(member.path, part.index, entry.id.target_name, kernel)
+        found.clear()

@@ -42,6 +42,12 @@ class Limits:
     headers: int = 65_536
     #: wrappers in one host binary
     wrappers: int = 1_000_000
+    #: members of one artifact, over all levels of archives
+    members: int = 1_000_000
+    #: bytes that one member of an archive may inflate to
+    member: int = 8 * GiB
+    #: archives inside of archives
+    nesting: int = 8
     #: bytes of the table of contents of one kpack archive
     toc: int = 64 * MiB
     #: payloads in one kpack archive

@@ -99,6 +99,18 @@ class File:
         os.close(self._fd)
 
 
+class _Window:
+    """A part of a storage, with an address space of its own."""
+
+    def __init__(self, storage: Storage, start: int, size: int) -> None:
+        self._storage = storage
+        self._start = start
+        self.size = size
+
+    def read(self, at: int, size: int) -> Bytes:
+        return self._storage.read(self._start + at, max(min(size, self.size - at), 0))
+
+
 class View:
     """A window of a storage, with the name of the binary and layer it belongs to.
 
@@ -148,6 +160,12 @@ class View:
         self.require(at, size)
         layer = self.layer if layer is None else layer
         return View(self._storage, self.path, layer, self.start + at, size)
+
+    def renamed(self, path: str) -> "View":
+        """The same bytes as a file of their own: offsets start at 0 again."""
+        if self.start == 0:
+            return View(self._storage, path, "", 0, self.size)
+        return View(_Window(self._storage, self.start, self.size), path)
 
     def bytes(self, at: int = 0, size: int | None = None) -> Bytes:
         """The bytes themselves: no copy from memory, one read from a file."""

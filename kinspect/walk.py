@@ -12,14 +12,14 @@ from dataclasses import replace
 from typing import Final
 
 from kinspect.errors import FormatError, Where
-from kinspect.formats import bundle, ccob, code_object
+from kinspect.formats import bundle, ccob, code_object, offload_binary
 from kinspect.formats.container import Opener, Reader, form_of
 from kinspect.hosts import coff, elf
 from kinspect.hosts.host import HIPF, HIPK, Host, Wrapper
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Binary, Bundle, CodeObject, Fault, Form, Linkage, Unreadable
 from kinspect.target import EntryID
-from kinspect.view import Bytes, View
+from kinspect.view import Bytes, Memory, View
 
 #: the start of a compressed stream: zlib (RFC 1950, 2.2) and zstd (RFC 8878, 3.1)
 STREAMS: Final = {
@@ -29,6 +29,13 @@ STREAMS: Final = {
         *(bytes([n]) + b"\x2a\x4d\x18" for n in range(0x50, 0x60)),
     ),
 }
+
+
+def is_binary(head: bytes) -> bool:
+    """Whether a file that starts so may be a binary that kinspect reads."""
+    if head.startswith((elf.MAGIC, bundle.MAGIC, ccob.MAGIC, offload_binary.MAGIC, b"MZ")):
+        return True
+    return coff.is_coff(View(Memory(head), ""))
 
 
 def read_binary(

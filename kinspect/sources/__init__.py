@@ -1,0 +1,10 @@
+"""From a path to named byte ranges.
+
+A source yields the files of an artifact one by one, archives inside of archives opened
+on the way; what can't be read is yielded in its place, and the rest goes on.
+"""
+
+from kinspect.sources.member import Member, Part
+from kinspect.sources.opening import Source, is_archive, open_source
+
+__all__ = ["Member", "Part", "Source", "is_archive", "open_source"]

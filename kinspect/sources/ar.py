@@ -1,0 +1,111 @@
+"""Unix archives: static libraries, and the outer layer of Debian packages.
+
+Source: System V ABI, "Archive File"; GNU binutils `ar` (long names, thin archives);
+BSD ar(5). Symbol tables are members that the linker reads and kinspect skips.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Final, NamedTuple
+
+from kinspect.errors import FormatError, KinspectError, Where
+from kinspect.sources.member import SEPARATOR, Context, Member, Part, unreadable
+from kinspect.view import File, View, decode, wire
+
+MAGIC: Final = b"!<arch>\n"
+THIN: Final = b"!<thin>\n"
+TABLES: Final = frozenset({"/", "/SYM64/", "__.SYMDEF", "__.SYMDEF SORTED", "__.SYMDEF_64"})
+
+
+class Header(NamedTuple):
+    name: Annotated[bytes, "16s"]
+    date: Annotated[bytes, "12s"]
+    uid: Annotated[bytes, "6s"]
+    gid: Annotated[bytes, "6s"]
+    mode: Annotated[bytes, "8s"]
+    size: Annotated[bytes, "10s"]
+    end: Annotated[bytes, "2s"]
+
+
+def is_ar(view: View) -> bool:
+    return any(view.startswith(magic) for magic in (MAGIC, THIN))
+
+
+def members(view: View, context: Context) -> Iterator[Part]:
+    """Every member but the symbol tables, each with its own name."""
+    thin = view.startswith(THIN)
+    names: View | None = None
+    at = len(MAGIC)
+    try:
+        while at < len(view):
+            header = view.read(Header, at)
+            name = decode(header.name).rstrip()
+            size = _number(header, view, at)
+            body = at + wire(Header).size
+            table = name in TABLES
+            inside = not thin or table or name == "//"
+            at = body + (size + size % 2 if inside else 0)
+            data = view.slice(body, size if inside else 0)
+            if name == "//":
+                names = data
+                continue
+            if name.startswith("#1/"):  # BSD: the name stands before the data
+                length = _digits(name[3:], view, at)
+                name = decode(bytes(data.bytes(0, length)).rstrip(b"\0"))
+                data = data.slice(length)
+                table = name in TABLES
+            elif name.startswith("/") and len(name) > 1:
+                name = _long_name(names, _digits(name[1:], view, at), view)
+            if table:
+                continue
+            path = f"{view.path}{SEPARATOR}{name.rstrip('/')}"
+            context.count(Where(path))
+            if inside:
+                yield Member(path, data.renamed(path))
+            else:
+                yield from _beside(view.path, name.rstrip("/"), path)
+    except KinspectError as error:
+        yield unreadable(error, view.path)
+
+
+def _number(header: Header, view: View, at: int) -> int:
+    if header.end != b"`\n":
+        message = "no archive member starts here"
+        raise FormatError(message, view.where(at))
+    return _digits(decode(header.size).strip(), view, at)
+
+
+def _digits(text: str, view: View, at: int) -> int:
+    if not (text.isascii() and text.isdigit()):
+        message = f"archive header: {text!r} is no number"
+        raise FormatError(message, view.where(at))
+    return int(text)
+
+
+def _long_name(names: View | None, offset: int, view: View) -> str:
+    if names is None:
+        message = "a long name, and no table of long names"
+        raise FormatError(message, view.where())
+    text = bytes(names.bytes(offset, min(4096, len(names) - offset)))
+    return decode(text.split(b"\n", 1)[0]).rstrip("/")
+
+
+def _beside(archive: str, name: str, path: str) -> Iterator[Part]:
+    """A member of a thin archive: a file, by its path from the archive's directory."""
+    if SEPARATOR in archive:
+        message = "a thin archive's members lie beside it, and this one is in an archive"
+        yield unreadable(FormatError(message, Where(path)), path)
+        return
+    target = Path(archive).parent / name
+    try:
+        if not target.is_file():
+            message = f"the thin archive refers to {target}, which is not there"
+            raise FormatError(message, Where(path))
+        file = File(os.fspath(target))
+        try:
+            yield Member(path, View(file, path))
+        finally:
+            file.close()
+    except KinspectError as error:
+        yield unreadable(error, path)

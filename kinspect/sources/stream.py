@@ -1,0 +1,63 @@
+"""Views as files for the libraries that want one, and buffers to inflate into."""
+
+import io
+from mmap import mmap
+from typing import TYPE_CHECKING
+
+from kinspect.view import View
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+
+class Stream(io.RawIOBase):
+    """A view as a read-only, seekable file object."""
+
+    def __init__(self, view: View) -> None:
+        super().__init__()
+        self._view = view
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._view)}
+        self._at = max(base[whence] + offset, 0)
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def read(self, size: int | None = -1) -> bytes:
+        left = max(len(self._view) - self._at, 0)
+        count = left if size is None or size < 0 else min(size, left)
+        data = bytes(self._view.bytes(self._at, count)) if count else b""
+        self._at += count
+        return data
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        window = memoryview(buffer).cast("B")
+        data = self.read(len(window))
+        window[: len(data)] = data
+        return len(data)
+
+
+class Room:
+    """Memory for one member at a time, kept from one to the next.
+
+    Anonymous pages cost nothing until they are written to: a header that promises too
+    much wastes addresses and no memory.
+    """
+
+    def __init__(self) -> None:
+        self._buffer: mmap | None = None
+
+    def of(self, size: int) -> memoryview:
+        """Room for `size` bytes; what was handed out before is no longer valid."""
+        if self._buffer is None or len(self._buffer) < size:
+            self._buffer = mmap(-1, max(size, 1 << 20))
+        return memoryview(self._buffer)[:size]

@@ -1,0 +1,165 @@
+"""Zip archives: wheels, `.conda` packages, plain ones.
+
+Source: PKWARE, APPNOTE.TXT. The standard library reads the directory; members are
+inflated here, into one buffer, once, and only if their first bytes are of interest.
+"""
+
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from kinspect.errors import FormatError, KinspectError, Where
+from kinspect.sources.member import SEPARATOR, Context, Member, Part, unreadable
+from kinspect.sources.stream import Room, Stream
+from kinspect.view import U16, U32, Memory, View, decode, wire
+
+MAGICS: Final = (b"PK\x03\x04", b"PK\x05\x06")
+ENCRYPTED: Final = 0x1
+STORED: Final = 0
+DEFLATED: Final = 8
+HEAD: Final = 4096
+CHUNK: Final = 1 << 18
+
+#: what the standard library raises for archives that are damaged, or beyond it
+FOREIGN: Final = (
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    NotImplementedError,
+    EOFError,
+    ValueError,
+    OSError,
+    OverflowError,
+)
+
+
+class LocalHeader(NamedTuple):
+    signature: U32
+    version: U16
+    flags: U16
+    method: U16
+    time: U16
+    date: U16
+    crc: U32
+    compressed: U32
+    size: U32
+    name_size: U16
+    extra_size: U16
+
+
+def directory(view: View) -> list[zipfile.ZipInfo]:
+    """The central directory; raise FormatError."""
+    try:
+        with zipfile.ZipFile(Stream(view)) as archive:
+            return archive.infolist()
+    except FOREIGN as error:
+        message = f"zip archive: {error}"
+        raise FormatError(message, view.where()) from error
+
+
+def members(view: View, context: Context) -> Iterator[Part]:
+    """Every file of the archive, in the order of its bytes."""
+    room = Room()
+    try:
+        infos = directory(view)
+    except KinspectError as error:
+        yield unreadable(error, view.path)
+        return
+    twice = {name for name, n in Counter(i.filename for i in infos).items() if n > 1}
+    end = 0
+    for info in sorted(infos, key=lambda one: one.header_offset):
+        path = f"{view.path}{SEPARATOR}{info.filename}"
+        try:
+            context.count(Where(path))
+            if info.is_dir():
+                continue
+            if info.filename in twice:
+                message = "the archive holds this name more than once"
+                raise FormatError(message, Where(path, "zip", info.header_offset))
+            if info.header_offset < end:
+                message = "the member overlaps another one"
+                raise FormatError(message, Where(path, "zip", info.header_offset))
+            data = _data(view, info, path)
+            end = info.header_offset + len(data)
+            found = _member(data, info, path, context, room)
+        except KinspectError as error:
+            yield unreadable(error, path)
+            continue
+        if found is not None:
+            yield Member(path, found)
+
+
+def _data(view: View, info: zipfile.ZipInfo, path: str) -> View:
+    """The stored bytes of a member; its local header must say what the directory says."""
+    local = view.read(LocalHeader, info.header_offset)
+    name_at = info.header_offset + wire(LocalHeader).size
+    raw = bytes(view.bytes(name_at, local.name_size))
+    name = raw.decode("utf-8" if local.flags & 0x800 else "cp437", "replace")
+    where = Where(path, "zip", info.header_offset)
+    if local.signature != 0x04034B50 or name != info.orig_filename:
+        message = f"the local header names {decode(raw)!r}, the directory {info.filename!r}"
+        raise FormatError(message, where)
+    if local.method != info.compress_type or info.flag_bits & ENCRYPTED:
+        message = "encrypted" if info.flag_bits & ENCRYPTED else "local header disagrees"
+        raise FormatError(message, where)
+    start = name_at + local.name_size + local.extra_size
+    return view.slice(start, info.compress_size, "zip")
+
+
+def _member(
+    data: View, info: zipfile.ZipInfo, path: str, context: Context, room: Room
+) -> View | None:
+    context.limits.check("member", info.file_size, Where(path))
+    if info.compress_type == STORED:
+        if info.file_size != info.compress_size:
+            message = f"stored in {info.compress_size} bytes, should be {info.file_size}"
+            raise FormatError(message, data.where())
+        whole = data.renamed(path)
+        if not context.wanted(
+            path, len(whole), bytes(whole.bytes(0, min(HEAD, len(whole))))
+        ):
+            return None
+        return whole
+    if info.compress_type != DEFLATED:
+        message = f"compression method {info.compress_type}; stored and deflate are read"
+        raise FormatError(message, data.where())
+    ratio = info.file_size // max(info.compress_size, 1)
+    context.limits.check("ratio", ratio, data.where())
+    return _inflated(data, info, path, context, room)
+
+
+def _inflated(
+    data: View, info: zipfile.ZipInfo, path: str, context: Context, room: Room
+) -> View | None:
+    """The member's bytes, or None if its first bytes are of no interest."""
+    target = room.of(info.file_size)
+    stream = zlib.decompressobj(-zlib.MAX_WBITS)
+    filled = 0
+    crc = 0
+    try:
+        for at in range(0, len(data), CHUNK):
+            pending = bytes(data.bytes(at, min(CHUNK, len(data) - at)))
+            while pending:
+                # one byte more than fits shows a member that is longer than it says
+                limit = HEAD if not filled else info.file_size - filled + 1
+                out = stream.decompress(pending, min(limit, 4 * CHUNK))
+                pending = stream.unconsumed_tail
+                if filled + len(out) > info.file_size:
+                    message = f"inflates to more than its {info.file_size} bytes"
+                    raise FormatError(message, data.where(at))
+                target[filled : filled + len(out)] = out
+                first, filled = not filled, filled + len(out)
+                crc = zlib.crc32(out, crc)
+                if first and not context.wanted(path, info.file_size, out):
+                    return None
+                if not out and stream.eof:
+                    break
+    except zlib.error as error:
+        message = f"deflate: {error}"
+        raise FormatError(message, data.where()) from error
+    if filled != info.file_size or crc != info.CRC:
+        message = f"inflates to {filled} bytes with CRC {crc:08x}, the directory says"
+        message = f"{message} {info.file_size} and {info.CRC:08x}"
+        raise FormatError(message, data.where())
+    return View(Memory(target), path)
