@@ -4,7 +4,8 @@ A source yields the files of an artifact one by one, archives inside of archives
 on the way; what can't be read is yielded in its place, and the rest goes on.
 """
 
+from kinspect.sources.magic import is_archive
 from kinspect.sources.member import Member, Part
-from kinspect.sources.opening import Source, is_archive, open_source
+from kinspect.sources.opening import Source, open_source
 
 __all__ = ["Member", "Part", "Source", "is_archive", "open_source"]

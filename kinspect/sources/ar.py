@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Annotated, Final, NamedTuple
 
 from kinspect.errors import FormatError, KinspectError, Where
+from kinspect.sources.magic import AR, THIN_AR
 from kinspect.sources.member import SEPARATOR, Context, Member, Part, unreadable
 from kinspect.view import File, View, decode, wire
 
-MAGIC: Final = b"!<arch>\n"
-THIN: Final = b"!<thin>\n"
 TABLES: Final = frozenset({"/", "/SYM64/", "__.SYMDEF", "__.SYMDEF SORTED", "__.SYMDEF_64"})
 
 
@@ -29,14 +28,14 @@ class Header(NamedTuple):
 
 
 def is_ar(view: View) -> bool:
-    return any(view.startswith(magic) for magic in (MAGIC, THIN))
+    return any(view.startswith(magic) for magic in (AR, THIN_AR))
 
 
 def members(view: View, context: Context) -> Iterator[Part]:
     """Every member but the symbol tables, each with its own name."""
-    thin = view.startswith(THIN)
+    thin = view.startswith(THIN_AR)
     names: View | None = None
-    at = len(MAGIC)
+    at = len(AR)
     try:
         while at < len(view):
             header = view.read(Header, at)

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from kinspect.errors import InputError, KinspectError
 from kinspect.limits import DEFAULT, Limits
-from kinspect.sources import ar, tar, tree, zip
+from kinspect.sources import ar, magic, tree
 from kinspect.sources.member import Context, Member, Part, Wanted, unreadable
 from kinspect.view import File, View
 
@@ -70,17 +70,19 @@ def open_source(
 
 def _kind(view: View) -> str:
     """What the user would call this file."""
-    if any(view.startswith(magic) for magic in zip.MAGICS):
+    head = _head(view)
+    if head.startswith(magic.ZIP):
         return _zip_kind(view)
-    if tar.compressor(view) is not None or _is_tar(view):
+    if head.startswith(magic.COMPRESSED) or magic.is_tar(head):
         return "tar"
     if ar.is_ar(view):
-        head = bytes(view.bytes(0, min(len(view), 64)))
         return "deb" if head[8:].startswith(b"debian-binary") else "archive"
     return "file"
 
 
 def _zip_kind(view: View) -> str:
+    from kinspect.sources import zip  # noqa: PLC0415
+
     try:
         names = [info.filename for info in zip.directory(view)]
     except KinspectError:
@@ -90,8 +92,8 @@ def _zip_kind(view: View) -> str:
     return "conda" if "metadata.json" in names and view.path.endswith(".conda") else "zip"
 
 
-def _is_tar(view: View) -> bool:
-    return tar.is_tar(bytes(view.bytes(0, min(len(view), tar.BLOCK))))
+def _head(view: View) -> bytes:
+    return bytes(view.bytes(0, min(len(view), magic.HEAD)))
 
 
 def _expanded(part: Part, context: Context) -> Iterator[Part]:
@@ -118,23 +120,23 @@ def _expanded(part: Part, context: Context) -> Iterator[Part]:
         context.depth -= 1
 
 
-def is_archive(head: bytes) -> bool:
-    """Whether a file that starts so may hold other files."""
-    magics = (*zip.MAGICS, ar.MAGIC, ar.THIN, *tar.COMPRESSORS)
-    return head.startswith(magics) or tar.is_tar(head)
-
-
 def _inner(view: View, context: Context) -> Iterator[Part] | None:
-    """The members of an archive; None if the view is none."""
-    opened: Iterator[Part] | None = None
-    if any(view.startswith(magic) for magic in zip.MAGICS):
-        opened = zip.members(view, context)
-    elif ar.is_ar(view):
-        opened = ar.members(view, context)
-    elif tar.compressor(view) is not None:
-        opened = tar.compressed(view, context)
-    elif _is_tar(view):
-        opened = tar.members(view, context)
-    if opened is not None:
-        context.limits.check("nesting", context.depth + 1, view.where())
-    return opened
+    """The members of an archive; None if the view is none.
+
+    The readers are imported when they are needed: most inputs are no archives.
+    """
+    head = _head(view)
+    if not magic.is_archive(head):
+        return None
+    context.limits.check("nesting", context.depth + 1, view.where())
+    if ar.is_ar(view):
+        return ar.members(view, context)
+    if head.startswith(magic.ZIP):
+        from kinspect.sources import zip  # noqa: PLC0415
+
+        return zip.members(view, context)
+    from kinspect.sources import tar  # noqa: PLC0415
+
+    if magic.is_tar(head):
+        return tar.members(view, context)
+    return tar.compressed(view, context)

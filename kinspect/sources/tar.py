@@ -18,12 +18,11 @@ from typing import BinaryIO, Final, cast
 import zstandard
 
 from kinspect.errors import FormatError, KinspectError, LimitExceeded, Where
+from kinspect.sources import magic
 from kinspect.sources.member import SEPARATOR, Context, Member, Part, unreadable
 from kinspect.sources.stream import Stream
 from kinspect.view import Memory, View
 
-#: offset of `ustar` in the first header
-USTAR_AT: Final = 257
 BLOCK: Final = 512
 HEAD: Final = 4096
 
@@ -50,19 +49,14 @@ def _zstd(stream: BinaryIO) -> BinaryIO:
 #: magic → what reads it
 COMPRESSORS: Final[Mapping[bytes, Inflate]] = MappingProxyType(
     {
-        b"\x1f\x8b\x08": cast(
+        magic.GZIP: cast(
             "Callable[[BinaryIO], BinaryIO]", lambda s: gzip.GzipFile(fileobj=s)
         ),
-        b"BZh": cast("Callable[[BinaryIO], BinaryIO]", bz2.BZ2File),
-        b"\xfd7zXZ\x00": cast("Callable[[BinaryIO], BinaryIO]", lzma.LZMAFile),
-        b"\x28\xb5\x2f\xfd": _zstd,
+        magic.BZIP2: cast("Callable[[BinaryIO], BinaryIO]", bz2.BZ2File),
+        magic.XZ: cast("Callable[[BinaryIO], BinaryIO]", lzma.LZMAFile),
+        magic.ZSTD: _zstd,
     }
 )
-
-
-def is_tar(head: bytes) -> bool:
-    """Whether these are the first bytes of a tar with a magic (ustar, GNU, pax)."""
-    return head[USTAR_AT : USTAR_AT + 5] == b"ustar"
 
 
 def compressor(view: View) -> Callable[[BinaryIO], BinaryIO] | None:
@@ -109,7 +103,7 @@ def compressed(view: View, context: Context) -> Iterator[Part]:
         with open_(cast("BinaryIO", Stream(view))) as inflated:
             reader = _Counted(inflated, view, context)
             head = reader.peek(HEAD)
-            if is_tar(head):
+            if magic.is_tar(head):
                 yield from _streamed(reader, view, context)
             else:
                 yield from _single(reader, view, context)

@@ -15,7 +15,6 @@ from kinspect.sources.member import SEPARATOR, Context, Member, Part, unreadable
 from kinspect.sources.stream import Room, Stream
 from kinspect.view import U16, U32, Memory, View, decode, wire
 
-MAGICS: Final = (b"PK\x03\x04", b"PK\x05\x06")
 ENCRYPTED: Final = 0x1
 STORED: Final = 0
 DEFLATED: Final = 8

@@ -1,0 +1,27 @@
+"""What archives start with: told from a few bytes, before their readers are imported."""
+
+from typing import Final
+
+#: PKWARE, APPNOTE.TXT: a local header, or the end of an empty archive
+ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")
+AR: Final = b"!<arch>\n"
+THIN_AR: Final = b"!<thin>\n"
+GZIP: Final = b"\x1f\x8b\x08"
+BZIP2: Final = b"BZh"
+XZ: Final = b"\xfd7zXZ\x00"
+ZSTD: Final = b"\x28\xb5\x2f\xfd"
+COMPRESSED: Final = (GZIP, BZIP2, XZ, ZSTD)
+
+#: POSIX pax and GNU: `ustar` in the first header
+USTAR: Final = b"ustar"
+USTAR_AT: Final = 257
+HEAD: Final = 512
+
+
+def is_tar(head: bytes) -> bool:
+    return head[USTAR_AT : USTAR_AT + len(USTAR)] == USTAR
+
+
+def is_archive(head: bytes) -> bool:
+    """Whether a file that starts so may hold other files."""
+    return head.startswith((*ZIP, AR, THIN_AR, *COMPRESSED)) or is_tar(head)
