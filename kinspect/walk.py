@@ -151,6 +151,13 @@ class _Walk:
     def _targets(self) -> list[View]:
         targets = []
         for wrapper in self.host.wrappers:
+            if wrapper.magic == HIPK:
+                message = (
+                    "HIPK wrapper: device code in kpack archives, not judged yet"
+                )
+                where = Where(self.view.path, "wrapper", wrapper.offset)
+                self.unreadable.append(Unreadable(message, where))
+                continue
             problem = self._problem(wrapper)
             if problem:
                 where = Where(self.view.path, "wrapper", wrapper.offset)
@@ -161,7 +168,7 @@ class _Walk:
 
     def _problem(self, wrapper: Wrapper) -> str:
         """Why HIP would not take this wrapper; empty if it would."""
-        if wrapper.magic not in {HIPF, HIPK} or wrapper.version != 1:
+        if wrapper.magic != HIPF or wrapper.version != 1:
             return (
                 f"magic {wrapper.magic:#x} version {wrapper.version}, expected"
                 f" {HIPF:#x} (HIPF) version 1"
@@ -200,6 +207,7 @@ class _Walk:
             else:
                 size = max(one.size, 1)
                 self._read.append((one.offset, one.offset + size))
+                self.unreadable += self._images(one)
                 yield one
             if size is not None and view.start + len(view) in ends:
                 after = view.skip_zeros(min(size, len(view)))
@@ -207,6 +215,15 @@ class _Walk:
                 if after < len(view) and start not in todo:
                     todo[start] = view.slice(after)
                     heapq.heappush(starts, start)
+
+    def _images(self, bundle: Bundle) -> Iterator[Unreadable]:
+        """Images of an OffloadBinary that are no code objects: bitcode for a later link."""
+        if bundle.form is Form.OFFLOAD_BINARY and self.reader.opens:
+            for entry in bundle.hip_entries:
+                if entry.code_object is None:
+                    name = entry.id.target_name
+                    message = f"device bitcode for {name} (OffloadBinary): not judged yet"
+                    yield Unreadable(message, bundle.where)
 
     # --- what the program embeds as data ----------------------------------------------
 

@@ -43,6 +43,11 @@ class Reader:
         self._opener = opener
         self._inflater = ccob.Inflater(limits)
 
+    @property
+    def opens(self) -> bool:
+        """Whether code objects are opened, and not just listed."""
+        return self._opener is not None
+
     def read(self, view: View) -> Bundle:
         """The container at the start of `view`, which may reach beyond its end.
 

@@ -20,6 +20,7 @@ from kinspect.hosts.elf_image import Image, Region, Section, Segment
 from kinspect.hosts.host import Host
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Linkage, Registration, Unreadable
+from kinspect.target import EntryID
 from kinspect.view import View
 
 MAGIC: Final = b"\x7fELF"
@@ -43,6 +44,8 @@ LINKED: Final = frozenset(
     {".hip_gpubin_handle", "hip_offloading_entries", "llvm_offload_entries"}
 )
 OFFLOADING: Final = ".llvm.offloading"
+#: the old driver's sections of an RDC object, a target each
+BITCODE: Final = "__CLANG_OFFLOAD_BUNDLE__"
 
 #: unwinding tables hold no data of the program, and can be large
 NO_DATA: Final = frozenset({".eh_frame", ".eh_frame_hdr", ".gcc_except_table"})
@@ -51,6 +54,7 @@ NO_DATA: Final = frozenset({".eh_frame", ".eh_frame_hdr", ".gcc_except_table"})
 def parse(view: View, limits: Limits = DEFAULT) -> Host:
     """Read an ELF host; raise FormatError where its headers can't be read."""
     image = read_image(view, limits)
+    image.unreadable += _bitcode(image)
     wrappers = elf_wrappers.read(image, limits)
     data = tuple(view.slice(r.offset, r.size, r.name) for r in _data(image) if r.size)
     fatbins = [s for s in image.sections if s.name == FATBIN]
@@ -71,6 +75,15 @@ def parse(view: View, limits: Limits = DEFAULT) -> Host:
         registration=_registration(image, data, limits) if wrappers else Registration(),
         unreadable=tuple(image.unreadable),
     )
+
+
+def _bitcode(image: Image) -> Iterator[Unreadable]:
+    """Device code of an RDC object, which its link will compile: not judged yet."""
+    for section in image.sections:
+        entry = EntryID.parse(section.name.removeprefix(BITCODE))
+        if section.name.startswith(BITCODE) and entry.is_hip:
+            message = f"device bitcode for {entry.target_name} (RDC object): not judged yet"
+            yield Unreadable(message, image.view.where(section.offset))
 
 
 def _registration(image: Image, data: tuple[View, ...], limits: Limits) -> Registration:
