@@ -103,7 +103,8 @@ def test_onnxruntime_has_95_plain_bundles_without_gfx950(member):
 def test_verify_fails_on_every_bundle_of_onnxruntime_for_gfx950(member):
     report = verify(member("onnxruntime", ONNX))
     assert report.verdict is Verdict.FAIL
-    assert [(f.rule, f.target, f.bundle) for f in report.findings] == [
+    errors = [f for f in report.findings if f.severity is Severity.ERROR]
+    assert [(f.rule, f.target, f.bundle) for f in errors] == [
         ("missing-target", "gfx950", index) for index in range(95)
     ]
 
@@ -141,3 +142,27 @@ def test_verify_fails_on_bitsandbytes_for_rocm_6(member):
     report = verify(member("bitsandbytes", f"{BNB}rocm64.so"))
     assert report.verdict is Verdict.FAIL
     assert {(f.rule, f.target) for f in report.findings} == {("missing-target", "gfx950")}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "verdict"),
+    [
+        ("bitsandbytes", "wheel", Verdict.FAIL),  # _rocm64 lacks gfx950
+        ("jax-plugin", "wheel", Verdict.PASS),
+        ("cupy", "wheel", Verdict.PASS),
+        ("onnxruntime", "wheel", Verdict.FAIL),
+    ],
+)
+def test_a_whole_wheel_is_judged_without_unpacking(wheel, name, kind, verdict):
+    report = verify(wheel(name))
+    (artifact,) = report.artifacts
+    assert artifact.kind == kind
+    assert not artifact.unreadable
+    assert report.verdict is verdict
+
+
+def test_cuda_and_sycl_libraries_beside_do_not_disturb(wheel):
+    report = verify(wheel("bitsandbytes"))
+    errors = [f for f in report.findings if f.severity is Severity.ERROR]
+    assert {(f.rule, f.target) for f in errors} == {("missing-target", "gfx950")}
+    assert {f.path.rsplit("/", 1)[-1] for f in errors} == {"libbitsandbytes_rocm64.so"}
