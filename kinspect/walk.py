@@ -152,9 +152,7 @@ class _Walk:
         targets = []
         for wrapper in self.host.wrappers:
             if wrapper.magic == HIPK:
-                message = (
-                    "HIPK wrapper: device code in kpack archives, not judged yet"
-                )
+                message = "HIPK wrapper: device code in kpack archives, not judged yet"
                 where = Where(self.view.path, "wrapper", wrapper.offset)
                 self.unreadable.append(Unreadable(message, where))
                 continue

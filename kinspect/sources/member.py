@@ -1,7 +1,7 @@
 """What sources hand on: named byte ranges, and what could not be read in their place."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kinspect.errors import KinspectError, Where
 from kinspect.limits import Limits
@@ -52,5 +52,10 @@ class Context:
 
 
 def unreadable(error: KinspectError, path: str) -> Unreadable:
-    """An error in place of the member that it kept from being read."""
-    return Unreadable.of(error, Where(path))
+    """An error in place of the member that it kept from being read.
+
+    Whatever bytes it met, in the archive or in the member, the breadcrumb is the
+    member's.
+    """
+    found = Unreadable.of(error, Where(path))
+    return replace(found, where=replace(found.where, path=path))

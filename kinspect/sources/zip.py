@@ -119,6 +119,12 @@ def _member(
             path, len(whole), bytes(whole.bytes(0, min(HEAD, len(whole))))
         ):
             return None
+        crc = 0
+        for at in range(0, len(whole), CHUNK):
+            crc = zlib.crc32(whole.bytes(at, min(CHUNK, len(whole) - at)), crc)
+        if crc != info.CRC:
+            message = f"CRC {crc:08x}, the directory says {info.CRC:08x}"
+            raise FormatError(message, data.where())
         return whole
     if info.compress_type != DEFLATED:
         message = f"compression method {info.compress_type}; stored and deflate are read"
