@@ -55,6 +55,7 @@ def verify(
     policy: Policy | None = None,
     *,
     limits: Limits = DEFAULT,
+    exclude: tuple[str, ...] = (),
 ) -> Report:
     """Hold artifacts to a policy (by default: gfx942 and gfx950 in every bundle).
 
@@ -63,20 +64,21 @@ def verify(
     """
     policy = policy or Policy()
     names = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-    artifacts = tuple(_inspected(name, limits) for name in names)
+    artifacts = tuple(_inspected(name, limits, exclude) for name in names)
     findings = checks.run(artifacts, policy)
     return Report(
         version=__version__,
         required=tuple(map(str, policy.required)),
         artifacts=artifacts,
+        runtime=policy.runtime,
         findings=findings,
         verdict=checks.verdict(artifacts, findings),
     )
 
 
-def _inspected(path: Path, limits: Limits) -> Artifact:
+def _inspected(path: Path, limits: Limits, exclude: tuple[str, ...]) -> Artifact:
     try:
-        return inspect(path, limits=limits)
+        return inspect(path, limits=limits, exclude=exclude)
     except InputError as error:
         unreadable = Unreadable(error.message, Where(os.fspath(path)))
         return Artifact(os.fspath(path), "missing", unreadable=(unreadable,))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from kinspect.errors import FormatError, KinspectError, Where
+from kinspect.runtime import NEWEST, Runtime
 from kinspect.target import EntryID, MachineFlags
 
 
@@ -241,3 +242,5 @@ class Report:
     artifacts: tuple[Artifact, ...]
     findings: tuple[Finding, ...] = ()
     verdict: Verdict = field(default=Verdict.UNKNOWN)
+    #: the generation of HIP's runtime that the verdict is for
+    runtime: Runtime = NEWEST

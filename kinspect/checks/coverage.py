@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 
 from kinspect.checks.finding import build_hint, finding
-from kinspect.loader import Coverage, How, Unit, coverage, units
+from kinspect.loader import Coverage, How, Unit, coverage, readable, units
 from kinspect.model import Binary, CodeObject, Entry, Finding
 from kinspect.names import brief
 from kinspect.policy import Policy
+from kinspect.runtime import Runtime
 
 
 def missing_targets(binary: Binary, policy: Policy) -> Iterator[Finding]:
@@ -16,13 +17,25 @@ def missing_targets(binary: Binary, policy: Policy) -> Iterator[Finding]:
             if unit.oversized:
                 continue  # nothing in it is found: a finding of its own
             if len(found.missing) == len(found.choices):
-                yield _missing(binary, unit, found)
+                yield _missing(binary, unit, found, policy.runtime)
             elif found.missing:
                 yield _partial(binary, unit, found)
 
 
-def _missing(binary: Binary, unit: Unit, found: Coverage) -> Finding:
+def _missing(binary: Binary, unit: Unit, found: Coverage, runtime: Runtime) -> Finding:
     required = found.required
+    if not readable(unit, runtime):
+        version = unit.bundles[0].version
+        return finding(
+            "missing-target",
+            binary.path,
+            f"{unit.name}: {runtime.name} does not read CCOB version {version}: it would"
+            f" find nothing for {required}",
+            bundle=unit.index,
+            target=required,
+            hint="compile with the oldest ROCm release that is to run it, or without"
+            " --offload-compress",
+        )
     return finding(
         "missing-target",
         binary.path,

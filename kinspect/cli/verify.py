@@ -11,6 +11,7 @@ from kinspect.cli.exit import Exit
 from kinspect.errors import UsageError
 from kinspect.model import Report, Verdict
 from kinspect.policy import ACCEPTABLE, DEFAULT_REQUIRED, Ignore, Policy
+from kinspect.runtime import NEWEST, runtime
 from kinspect.target import parse_required
 
 EPILOG = """\
@@ -51,6 +52,17 @@ EXITS = {
     multiple=True,
     help="Let generic code objects or SPIR-V stand in for native code. Repeatable.",
 )
+@click.option(
+    "--rocm",
+    metavar="VERSION",
+    help="The ROCm release whose runtime is meant, such as 6.4 [default: the newest].",
+)
+@click.option(
+    "--exclude",
+    metavar="GLOB",
+    multiple=True,
+    help="Files of a directory or archive to leave out. Repeatable.",
+)
 @click.option("--only", is_flag=True, help="Allow no other targets than the required ones.")
 @click.option(
     "--kernel",
@@ -85,6 +97,8 @@ def command(
     paths: tuple[str, ...],
     require: tuple[str, ...],
     accept: tuple[str, ...],
+    rocm: str | None,
+    exclude: tuple[str, ...],
     only: bool,
     kernels: tuple[str, ...],
     expect: tuple[str, ...],
@@ -101,11 +115,12 @@ def command(
         required=parse_required(_required(require)) or DEFAULT_REQUIRED,
         accept=frozenset(accept),
         only=only,
+        runtime=runtime(rocm) if rocm else NEWEST,
         kernels=kernels,
         expect=expect,
         ignore=tuple(map(_ignore, ignore)),
     )
-    report = api.verify(paths, policy, limits=options.read_limits(limits))
+    report = api.verify(paths, policy, limits=options.read_limits(limits), exclude=exclude)
 
     def render(name: str, to_file: bool) -> str:
         styled = options.use_color(color, to_file=to_file)

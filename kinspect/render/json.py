@@ -27,6 +27,7 @@ def report(report: Report) -> str:
         "tool": {"name": "kinspect", "version": report.version},
         "verdict": report.verdict.value,
         "required": list(report.required),
+        "rocm": report.runtime.name.removeprefix("ROCm "),
         "artifacts": [artifact(one, code_objects=True) for one in report.artifacts],
         "findings": [finding(one) for one in report.findings],
     }

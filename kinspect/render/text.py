@@ -18,6 +18,7 @@ from kinspect.model import (
 )
 from kinspect.names import escape
 from kinspect.render.uri import entry_uri
+from kinspect.runtime import Runtime
 from kinspect.target import TargetID
 
 #: from how many findings of a kind on, one stands for all
@@ -53,7 +54,7 @@ def report(report: Report, *, color: bool = False, verbose: int = 0) -> str:
         return summary(report, style) + "\n"
     required = [TargetID.parse(text) for text in report.required]
     blocks = [
-        _overview(binary, required, style)
+        _overview(binary, required, report.runtime, style)
         for artifact in report.artifacts
         for binary in artifact.binaries
         if binary.device_code or binary.bundles
@@ -86,20 +87,22 @@ def count(number: int, word: str) -> str:
 # --- verify -----------------------------------------------------------------------------
 
 
-def _overview(binary: Binary, required: Sequence[TargetID], style: Style) -> str:
+def _overview(
+    binary: Binary, required: Sequence[TargetID], runtime: Runtime, style: Style
+) -> str:
     targets = {e.id.target_name for b in binary.bundles for e in b.hip_entries}
     facts = [binary.linkage.words] if binary.linkage else []
     facts += [count(len(binary.bundles), "bundle"), count(len(targets), "target")]
     lines = [f"{style('strong', escape(binary.path))}   {', '.join(facts)}"]
     found = list(units(binary))
-    rows = [_row(found, target, style) for target in required]
+    rows = [_row(found, target, runtime, style) for target in required]
     headers = ["target", "bundles", "kernels", "size", ""]
     lines += _table(rows, headers).splitlines()
     return "\n  ".join(lines)
 
 
-def _row(found: list[Unit], target: TargetID, style: Style) -> list[str]:
-    all_of_it = [coverage(unit, target) for unit in found]
+def _row(found: list[Unit], target: TargetID, runtime: Runtime, style: Style) -> list[str]:
+    all_of_it = [coverage(unit, target, runtime) for unit in found]
     served = [one for one in all_of_it if not one.missing]
     kernels = sum(len(one.kernels) for one in served)
     packed = sum(entry.size for one in served for entry in one.entries)
