@@ -95,7 +95,9 @@ def _walk(view: View, reader: Reader) -> "_Walk | None":
         name = "elf64-amdgpu" if form is Form.ELF else "raw"
         return _Walk(view, Host(name, fatbins=(view,)), reader)
     if view.startswith(elf.MAGIC):
-        return _Walk(view, elf.parse(view, reader.limits), reader)
+        return _Walk(
+            view, elf.parse(view, reader.limits, registration=reader.opens), reader
+        )
     if coff.is_coff(view):
         return _Walk(view, coff.parse(view, reader.limits), reader)
     return None

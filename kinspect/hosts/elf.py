@@ -51,12 +51,17 @@ BITCODE: Final = "__CLANG_OFFLOAD_BUNDLE__"
 NO_DATA: Final = frozenset({".eh_frame", ".eh_frame_hdr", ".gcc_except_table"})
 
 
-def parse(view: View, limits: Limits = DEFAULT) -> Host:
-    """Read an ELF host; raise FormatError where its headers can't be read."""
+def parse(view: View, limits: Limits = DEFAULT, *, registration: bool = True) -> Host:
+    """Read an ELF host; raise FormatError where its headers can't be read.
+
+    What the host registers costs a look at all of its names and read-only data: only
+    with `registration`.
+    """
     image = read_image(view, limits)
     image.unreadable += _bitcode(image)
     wrappers = elf_wrappers.read(image, limits)
     data = tuple(view.slice(r.offset, r.size, r.name) for r in _data(image) if r.size)
+    registers = registration and bool(wrappers)
     fatbins = [s for s in image.sections if s.name == FATBIN]
     return Host(
         format=_format_of(image),
@@ -71,8 +76,8 @@ def parse(view: View, limits: Limits = DEFAULT) -> Host:
         linkage=_linkage(image),
         needed=tuple(image.needed),
         relocatable=image.relocatable,
-        stubs=elf_symbols.device_stubs(image, limits) if wrappers else frozenset(),
-        registration=_registration(image, data, limits) if wrappers else Registration(),
+        stubs=elf_symbols.device_stubs(image, limits) if registers else frozenset(),
+        registration=_registration(image, data, limits) if registers else Registration(),
         unreadable=tuple(image.unreadable),
     )
 

@@ -44,7 +44,7 @@ TABLES: Final = {
 }
 
 #: an Itanium-mangled name among NUL-terminated text
-MANGLED: Final = re.compile(rb"(?<=\0)_Z[0-9A-Za-z_.$]{2,}(?=\0)")
+MANGLED: Final = re.compile(rb"\0(_Z[0-9A-Za-z_.$]{2,})(?=\0)")
 _FIRST: Final = re.compile(rb"_Z[0-9A-Za-z_.$]{2,}(?=\0)")
 
 
@@ -89,6 +89,6 @@ def _names(view: View) -> Iterator[str]:
     for start in range(0, len(view), step):
         chunk = bytes_of(view.bytes(start, min(step + overlap, len(view) - start)))
         if not start and (first := _FIRST.match(chunk)):
-            yield decode(first[0])
+            yield decode(first[0])  # no NUL before the first text of a section
         for match in MANGLED.finditer(chunk):
-            yield decode(match[0])
+            yield decode(match[1])
