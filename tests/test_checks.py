@@ -304,7 +304,7 @@ CASES = (
     ),
     Case(
         "unowned-bundle", "there is no wrapper at all",
-        Host(PAIR, []).build().data, bundle=0, **WARNING,
+        Host(PAIR, []).build().data, bundle=0,
     ),
     Case("dangling-wrapper", "its pointer leads into the middle of a bundle",
          units(PAIR, wrappers=[Wrapper(), Wrapper(16)])),

@@ -4,7 +4,16 @@ from collections.abc import Iterator
 
 from kinspect.checks.finding import finding
 from kinspect.errors import TargetError
-from kinspect.model import Binary, Bundle, CodeObject, Entry, Finding, Form, Unreadable
+from kinspect.model import (
+    Binary,
+    Bundle,
+    CodeObject,
+    Entry,
+    Finding,
+    Form,
+    Severity,
+    Unreadable,
+)
 from kinspect.policy import Policy
 from kinspect.target import ABI_V4, EntryID, TargetID
 
@@ -119,22 +128,31 @@ def dangling_wrappers(binary: Binary, _: Policy) -> Iterator[Finding]:
 
 
 def unowned_bundles(binary: Binary, _: Policy) -> Iterator[Finding]:
-    """Bundles of the section; what is embedded elsewhere is loaded by other means."""
-    if not any(bundle.registered for bundle in binary.bundles) and not binary.dangling:
-        raw = binary.format in {"raw", "elf64-amdgpu"}
-        if raw or all(bundle.embedded for bundle in binary.bundles):
-            return
-    for bundle in binary.bundles:
-        if (
-            not bundle.registered
-            and not bundle.embedded
-            and bundle.form is not Form.OFFLOAD_BINARY
-        ):
+    """Bundles of the section; what is embedded elsewhere is loaded by other means.
+
+    One that nothing registers may be dead weight. A host that registers none of them
+    can't launch any kernel: that is an error.
+    """
+    if binary.format in {"raw", "elf64-amdgpu"}:
+        return
+    packed = [
+        bundle
+        for bundle in binary.bundles
+        if not bundle.embedded and bundle.form is not Form.OFFLOAD_BINARY
+    ]
+    none = not (binary.unreadable or any(bundle.registered for bundle in packed))
+    for bundle in packed:
+        if not bundle.registered:
             yield finding(
                 "unowned-bundle",
                 binary.path,
                 f"no wrapper points at bundle {bundle.index}: HIP never loads it",
                 bundle=bundle.index,
+                severity=Severity.ERROR if none else None,
+                hint="nothing of this binary is registered with HIP: look for a wrapper"
+                " section that was dropped (--gc-sections, objcopy)"
+                if none
+                else "",
             )
 
 

@@ -151,7 +151,8 @@ _RULES: Final = (
         Severity.WARNING,
         "a wrapper points at every bundle of the section",
         "Nothing registers this bundle, so HIP never loads it: dead weight, or a wrapper"
-        " that was dropped by the linker.",
+        " that was dropped by the linker. Where no bundle of a binary is registered at all,"
+        " none of its kernels can be launched, and this is an error.",
         "Link with the object that registers it, or check for --gc-sections.",
     ),
     Rule(
