@@ -218,6 +218,12 @@ CASES = (
         **on("gfx950"),
     ),
     Case(
+        "target-mismatch", "nor does metadata contradict them",
+        host(("gfx942", A), ("gfx950", code_object("gfx950", metadata_target=None,
+             e_flags=0x4F | XNACK_ON))),
+        **on("gfx950"),
+    ),
+    Case(
         "target-mismatch", "e_flags that name no processor",
         host(("gfx942", A), ("gfx950", code_object("gfx950", e_flags=0x500))),
         **on("gfx950"),
@@ -507,6 +513,11 @@ def test_a_target_is_missing_in_each_bundle_that_lacks_it():
     ]
 
 
+def test_an_empty_entry_is_told_as_empty():
+    _, findings = judge(host(("gfx942", A), ("gfx950", b"")))
+    assert "the entry is empty" in only(findings, "broken-code-object").message
+
+
 def test_both_entries_of_a_swap_are_told():
     _, findings = judge(host(("gfx942", B), ("gfx950", A)))
     told = [one.target for one in findings if one.rule == "target-mismatch"]
@@ -578,6 +589,7 @@ def test_host_code_beside_device_code_is_ordinary_in_a_directory():
     assert judge(directory(GOOD, Host().build().data))[0] is Verdict.PASS
     verdict, findings = judge(directory(Host().build().data, Host().build().data))
     assert (verdict, rules(findings)) == (Verdict.FAIL, ["no-device-code"])
+    assert "none of the 2 binaries" in findings[0].message
 
 
 @pytest.mark.parametrize(
@@ -682,6 +694,22 @@ def test_parity_is_held_within_a_bundle_and_between_required_targets():
     required = parse_required(("gfx942",))
     _, findings = judge(units(PAIR, more), required=required)
     assert "kernel-parity" not in rules(findings)
+
+
+@pytest.mark.parametrize("targets", [("gfx942",), ("gfx942", "gfx90a")])
+@pytest.mark.parametrize("off", [["kernel"], ["kernel", "other"], ["other"]])
+def test_parity_is_held_between_the_modes_of_a_target(targets, off):
+    """Two code objects serve gfx942, and a machine takes one of them."""
+    data = host(
+        ("gfx90a", code_object("gfx90a", "kernel")),
+        ("gfx942:xnack+", code_object("gfx942:xnack+", "kernel", e_flags=0x4C | XNACK_ON)),
+        ("gfx942:xnack-", code_object("gfx942:xnack-", *off, e_flags=0x4C | XNACK_OFF)),
+    )
+    _, findings = judge(data, required=parse_required(targets))
+    told = {one.kernel for one in findings if one.rule == "kernel-parity"}
+    assert told == {"kernel", "other"} - ({"kernel"} & set(off)) - (
+        {"other"} if off == ["kernel"] else set()
+    )
 
 
 def test_findings_come_in_the_order_of_the_bundles():

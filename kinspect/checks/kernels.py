@@ -67,20 +67,22 @@ def _opened(unit: Unit) -> list[tuple[str, CodeObject]]:
 def parity(binary: Binary, policy: Policy) -> Iterator[Finding]:
     for unit in units(binary):
         kernels = {}
+        everything: set[str] = set()
         for required in policy.required:
             found = coverage(unit, required, policy.runtime)
+            each = [one.kernels for one in found.code_objects]
             # what is missing or empty as a whole has a finding of its own
-            if not found.missing and found.kernels:
+            if not found.missing and each and all(each):
                 kernels[required] = found.kernels
-        everything = frozenset().union(*kernels.values())
+                everything.update(*each)
         for required, own in kernels.items():
             for name in sorted(everything - own):
                 others = [str(t) for t, names in kernels.items() if name in names]
+                there = ", ".join(others) or "some modes only"
                 yield finding(
                     "kernel-parity",
                     binary.path,
-                    f"{unit.name}: {brief(name)} exists for {', '.join(others)},"
-                    f" not for {required}",
+                    f"{unit.name}: {brief(name)} exists for {there}, not for {required}",
                     bundle=unit.index,
                     target=required,
                     kernel=name,

@@ -225,6 +225,14 @@ def test_every_truncation_is_a_format_error_or_a_fault(sections):
         assert faults(data[:size])
 
 
+def test_a_segment_that_is_cut_off_is_a_fault_whatever_lies_there():
+    """Code, say: nothing that kinspect would read, and HIP maps it."""
+    data = code_object(sections=False, dynamic=False)
+    assert faults(data) == []
+    assert all("truncated" in one for one in faults(data[:-1]))
+    assert faults(data[:-1])
+
+
 def test_every_spoiled_byte_ends_in_a_result_or_a_format_error():
     for data in flips(GOOD):
         ends_well(parse, data)

@@ -77,6 +77,16 @@ def test_the_wrappers_of_a_relocatable_object_are_followed_by_its_own_relocation
     assert host.relocatable
 
 
+def test_a_symbolic_relocation_adds_its_addend():
+    wrappers = [
+        Wrapper(by="symbolic"),
+        Wrapper(SECOND, by="symbolic", symbol="b", addend=24),
+    ]
+    built = Host(PAIR, wrappers).build()
+    start = built.place[FATBIN]
+    assert pointed(parse(built.data)) == [start, start + SECOND]
+
+
 @pytest.mark.parametrize("count", [1, 2, 63, 64, 65, 200])
 def test_relr_is_followed_beyond_one_bitmap(count):
     wrappers = [Wrapper(by="relr")] * count

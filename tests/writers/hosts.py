@@ -33,6 +33,8 @@ class Wrapper:
     reserved: int = 0
     symbol: str = "__hip_fatbin_0123456789abcdef"
     defined: bool = True
+    #: of a symbolic relocation: how far behind its symbol it points
+    addend: int = 0
     #: an address that it points at instead
     address: int | None = None
     #: a relocation type of its own
@@ -258,7 +260,7 @@ class _Image(_Writer):
                 continue
             one = own[0]
             section = self.number(one.to) if one.defined else 0
-            value = self.target(one) if one.defined else 0
+            value = self.target(one) - one.addend if one.defined else 0
             fields = (places[name], 0x11, 0, section, value, 0)
             pack_into("<IBBHQQ", table, 24 * index, *fields)
 
@@ -282,7 +284,11 @@ class _Image(_Writer):
         for index, (place, one) in enumerate(rela):
             kind, symbol, addend = self.relative, 0, self.target(one)
             if one.by == "symbolic":
-                kind, symbol, addend = self.symbolic, 1 + names.index(one.symbol), 0
+                kind, symbol, addend = (
+                    self.symbolic,
+                    1 + names.index(one.symbol),
+                    one.addend,
+                )
             kind = kind if one.kind is None else one.kind
             fields = (home.address + place, symbol << 32 | kind, addend)
             pack_into("<QQq", self.part(".rela.dyn").data, 24 * index, *fields)
