@@ -42,8 +42,8 @@ class Unit:
     """What HIP chooses from: one bundle.
 
     Bare code objects that a program embeds are an exception: it picks among them itself,
-    so all of them together are one unit. So are the images of an OffloadBinary, which a
-    link takes together.
+    so all of them together are one unit. So are the images of an OffloadBinary that
+    belong to one translation unit, which a link takes together.
     """
 
     bundles: tuple[Bundle, ...]
@@ -111,19 +111,35 @@ class Coverage:
 
 def units(binary: Binary) -> Iterator[Unit]:
     """The units of a binary that carry HIP device code, in order."""
-    together: dict[Form, list[Bundle]] = {Form.ELF: [], Form.OFFLOAD_BINARY: []}
+    bare: list[Bundle] = []
+    images: list[Bundle] = []
     for bundle in binary.bundles:
         if not bundle.hip_entries:
             continue
-        if bundle.form is Form.OFFLOAD_BINARY or (
-            bundle.embedded and bundle.form is Form.ELF
-        ):
-            together[bundle.form].append(bundle)
+        if bundle.form is Form.OFFLOAD_BINARY:
+            images.append(bundle)
+        elif bundle.embedded and bundle.form is Form.ELF:
+            bare.append(bundle)
         else:
             yield Unit((bundle,))
-    for bundles in together.values():
-        if bundles:
-            yield Unit(tuple(bundles))
+    if bare:
+        yield Unit(tuple(bare))
+    yield from _image_units(images)
+
+
+def _image_units(images: list[Bundle]) -> Iterator[Unit]:
+    """Where a target repeats, the images of the next translation unit begin (`ld -r`)."""
+    group: list[Bundle] = []
+    seen: set[str] = set()
+    for bundle in images:
+        targets = {entry.id.text for entry in bundle.hip_entries}
+        if group and not targets.isdisjoint(seen):
+            yield Unit(tuple(group))
+            group, seen = [], set()
+        group.append(bundle)
+        seen |= targets
+    if group:
+        yield Unit(tuple(group))
 
 
 def coverage(unit: Unit, required: TargetID, runtime: Runtime = NEWEST) -> Coverage:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from kinspect.errors import FormatError, Where
-from kinspect.formats import bundle, ccob, code_object, offload_binary
+from kinspect.formats import amdgpu_elf, bundle, ccob, code_object, offload_binary
 from kinspect.formats.container import Opener, Reader, form_of
 from kinspect.hosts import coff, elf
 from kinspect.hosts.host import HIPF, HIPK, Host, Wrapper
@@ -228,7 +228,7 @@ class _Walk:
     # --- what the program embeds as data ----------------------------------------------
 
     def _embedded(self) -> Iterator[Bundle]:
-        needles = (bundle.MAGIC, ccob.MAGIC, code_object.MAGIC)
+        needles = (bundle.MAGIC, ccob.MAGIC, amdgpu_elf.MAGIC)
         for region in self.host.data:
             at = 0
             for hit, needle in region.find(*needles):
@@ -264,7 +264,7 @@ def _plausible(view: View, needle: Bytes) -> bool:
                 return False
             header = ccob.parse(view)
             return any(header.payload.startswith(m) for m in STREAMS[header.method])
-        return code_object.is_code_object(view)
+        return amdgpu_elf.is_code_object(view)
     except FormatError:
         return False
 

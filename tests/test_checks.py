@@ -769,3 +769,15 @@ def test_metadata_that_is_broken_hides_no_other_target():
     _, findings = judge(host(("gfx942", A), ("gfx950", broken)))
     assert {one.target for one in findings} == {"gfx950"}
     assert "broken-code-object" in rules(findings)
+
+
+@pytest.mark.parametrize(
+    ("accept", "stand_in"),
+    [("generic", "gfx9-4-generic"), ("spirv", "amdgcnspirv")],
+)
+def test_a_fallback_that_is_accepted_is_not_extra(accept, stand_in):
+    id_ = stand_in if accept == "generic" else "hip-spirv64-amd-amdhsa--amdgcnspirv"
+    data = host(("gfx942", A), ("gfx950", B), (id_, b"stand-in"))
+    assert "extra-target" in rules(judge(data, only=True)[1])
+    accepted = judge(data, only=True, accept=frozenset({accept}))[1]
+    assert "extra-target" not in rules(accepted)

@@ -325,6 +325,18 @@ def test_the_images_of_an_offload_binary_are_chosen_from_together():
     assert covered(data, "gfx950").missing == ()
 
 
+def test_where_a_target_repeats_the_images_of_the_next_translation_unit_begin():
+    """`ld -r` and a static link lay the OffloadBinaries of objects one behind another."""
+    both = [Image(code_object()), Image(code_object("gfx950"), "gfx950")]
+    data = b"".join(map(offload_binary, [*both, both[0], *both]))
+    found = list(units(read(data)))
+    assert [[str(e.id.target_id) for e in unit.entries] for unit in found] == [
+        ["gfx942", "gfx950"], ["gfx942"], ["gfx942", "gfx950"],
+    ]  # fmt: skip
+    lacking = [unit for unit in found if coverage(unit, TargetID("gfx950")).missing]
+    assert [unit.index for unit in lacking] == [found[1].index]
+
+
 @pytest.mark.parametrize(("table", "found"), [(4096, True), (4097, False)])
 def test_hip_reads_the_first_4096_bytes_of_a_plain_bundle(table, found):
     """A longer table is a read error; in a compressed bundle it may have any length."""

@@ -8,6 +8,7 @@ from kinspect.model import Binary, CodeObject, Entry, Finding
 from kinspect.names import brief
 from kinspect.policy import Policy
 from kinspect.runtime import Runtime
+from kinspect.target import SPIRV
 
 
 def missing_targets(binary: Binary, policy: Policy) -> Iterator[Finding]:
@@ -121,6 +122,11 @@ def extra_targets(binary: Binary, policy: Policy) -> Iterator[Finding]:
     if not policy.only:
         return
     processors = {required.processor for required in policy.required}
+    if "generic" in policy.accept:
+        generics = [required.generic for required in policy.required]
+        processors |= {one.processor for one in generics if one is not None}
+    if "spirv" in policy.accept:
+        processors.add(SPIRV)
     for unit in units(binary):
         extra = {e.id.target_name for e in unit.entries} - processors
         for name in sorted(extra):

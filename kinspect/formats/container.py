@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from kinspect.errors import FormatError
-from kinspect.formats import bundle, ccob, code_object, offload_binary
+from kinspect.formats import amdgpu_elf, bundle, ccob, offload_binary
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Bundle, CodeObject, Entry, Fault, Form, Unreadable
 from kinspect.target import EntryID, from_e_flags
@@ -26,7 +26,7 @@ def form_of(view: View) -> Form | None:
         return Form.CCOB
     if view.startswith(offload_binary.MAGIC):
         return Form.OFFLOAD_BINARY
-    if code_object.is_code_object(view):
+    if amdgpu_elf.is_code_object(view):
         return Form.ELF
     return None
 
@@ -133,9 +133,9 @@ class Reader:
         return inflated, bundle.parse(inflated, self.limits)
 
     def _bare(self, view: View) -> Bundle:
-        size = code_object.extent(view)
+        size = amdgpu_elf.extent(view)
         whole = view.slice(0, size)
-        elf = code_object.open_elf(whole, self.limits)
+        elf = amdgpu_elf.open_elf(whole, self.limits)
         target = from_e_flags(elf.header.e_flags, elf.abi_version)
         entry_id = EntryID.parse(f"hipv4-amdgcn-amd-amdhsa--{target.target or 'unknown'}")
         entry = self._opened(Entry(entry_id, 0, size), whole)
@@ -159,7 +159,7 @@ class Reader:
             entry_id = EntryID.parse("-".join([kind, *parts, arch]))
             entry = Entry(entry_id, image.data.start, len(image.data))
             claimed = image.kind == offload_binary.ImageKind.OBJECT
-            if claimed or code_object.is_code_object(image.data):
+            if claimed or amdgpu_elf.is_code_object(image.data):
                 entry = replace(
                     self._opened(replace(entry, offset=0), image.data),
                     offset=image.data.start,
