@@ -144,7 +144,7 @@ def _image_units(images: list[Bundle]) -> Iterator[Unit]:
 
 def coverage(unit: Unit, required: TargetID, runtime: Runtime = NEWEST) -> Coverage:
     """What HIP chooses from the unit for each device that `required` stands for."""
-    entries = () if unit.oversized or not readable(unit, runtime) else unit.entries
+    entries = () if unit.oversized or illegible(unit, runtime) else unit.entries
     return Coverage(
         required,
         tuple(
@@ -154,10 +154,15 @@ def coverage(unit: Unit, required: TargetID, runtime: Runtime = NEWEST) -> Cover
     )
 
 
-def readable(unit: Unit, runtime: Runtime) -> bool:
-    """Whether the runtime reads bundles of this form at all."""
+def illegible(unit: Unit, runtime: Runtime) -> str:
+    """Why the runtime can't read bundles of this form at all; empty if it can."""
     bundle = unit.bundles[0]
-    return bundle.form is not Form.CCOB or bundle.version in runtime.ccob
+    if bundle.form is not Form.CCOB or bundle.version in runtime.ccob:
+        return ""
+    what = f"CCOB version {bundle.version}"
+    if bundle.version in NEWEST.ccob:
+        return f"{runtime.name} does not read {what}"
+    return f"HIP does not read {what}: it takes the inflated size for that of the bundle"
 
 
 def choose(

@@ -41,17 +41,17 @@ class Runtime:
 
 _6_0: Final = Runtime(since=(6, 0), error=_NO_BINARY)
 # CCOB needs comgr 2.8 (clr hip_fatbin.cpp of October 2024); version 2 by date (LLVM
-# #88827, April 2024).
-_6_2: Final = replace(_6_0, since=(6, 2), ccob=frozenset({1, 2}))
+# #88827, April 2024). Never version 1: the runtime takes the u32 at offset 8 for the size
+# of the bundle, where that version keeps the uncompressed one (rocm-systems
+# hip_fatbin.cpp), so that it reads beyond the end.
+_6_2: Final = replace(_6_0, since=(6, 2), ccob=frozenset({2}))
 # Generic targets: ROCm 6.4.0 (ROCm/Tensile #2124), yet not with compression
 # (ROCm/legacy-rocm-build #4602). SPIR-V: beta in 6.4 (ROCm documentation), after native
 # code since 6.4.1 (HIP changelog). Error codes: rocm-systems hip_fatbin.cpp.
 _6_4: Final = replace(_6_2, since=(6, 4), generic=True, spirv=True, error=_INVALID_IMAGE)
 # Generic with compression: resolved in 7.0.0 (the same issue). CCOB version 3 by date
 # (LLVM #122307, January 2025).
-_7_0: Final = replace(
-    _6_4, since=(7, 0), generic_compressed=True, ccob=frozenset({1, 2, 3})
-)
+_7_0: Final = replace(_6_4, since=(7, 0), generic_compressed=True, ccob=frozenset({2, 3}))
 # kpack: by date (rocm-systems #2622, January 2026).
 _7_12: Final = replace(_7_0, since=(7, 12), kpack=True)
 

@@ -52,7 +52,7 @@ SAMPLES = {
     "deep_ep_no_sections.so": ("deep_ep_both.so without section headers", DEEP_EP, []),
     "deep_ep_no_gfx950_no_sections.so": ("deep_ep_no_gfx950.so without section headers", DEEP_EP, MISSING),
     "rocshmem_shaped.so": ("a rocSHMEM-shaped library of device functions: two code objects, no kernels", DEEP_EP[4:], NO_KERNELS),
-    **{f"ccob_v{v}_{m}.so": (f"deep_ep_both.so, its bundle compressed: CCOB version {v}, {m}", DEEP_EP, []) for v in (1, 2, 3) for m in ("zlib", "zstd")},
+    **{f"ccob_v{v}_{m}.so": (f"deep_ep_both.so, its bundle compressed: CCOB version {v}, {m}", DEEP_EP, [] if v > 1 else error("missing-target", *BOTH)) for v in (1, 2, 3) for m in ("zlib", "zstd")},
     "ccob_no_gfx950.so": ("deep_ep_no_gfx950.so, its bundle compressed", DEEP_EP, MISSING),
     "per_tu_both.so": ("three units, each with a bundle of its own", UNITS, []),
     "per_tu_one_lacks.so": ("the same, the second unit compiled without gfx950", UNITS, error("missing-target", "gfx950", bundle=1)),

@@ -380,7 +380,7 @@ def test_a_code_object_above_a_limit_is_not_judged(limits):
 TINY = {
     "plain": bundle(("gfx942", code_object("gfx942", sections=False))),
     "zlib": ccob(bundle(("gfx942", OBJECTS["gfx942"])), 2, "zlib"),
-    "zstd": ccob(bundle(("gfx942", OBJECTS["gfx942"])), 1, "zstd"),
+    "zstd": ccob(bundle(("gfx942", OBJECTS["gfx942"])), 3, "zstd"),
     "elf": OBJECTS["gfx942"],
     "offload": offload_binary(Image(OBJECTS["gfx942"]), version=3, method="zlib"),
 }

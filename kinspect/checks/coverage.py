@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from kinspect.checks.finding import build_hint, finding
-from kinspect.loader import Coverage, How, Unit, coverage, readable, units
+from kinspect.loader import Coverage, How, Unit, coverage, illegible, units
 from kinspect.model import Binary, CodeObject, Entry, Finding
 from kinspect.names import brief
 from kinspect.policy import Policy
@@ -25,17 +25,16 @@ def missing_targets(binary: Binary, policy: Policy) -> Iterator[Finding]:
 
 def _missing(binary: Binary, unit: Unit, found: Coverage, runtime: Runtime) -> Finding:
     required = found.required
-    if not readable(unit, runtime):
-        version = unit.bundles[0].version
+    reason = illegible(unit, runtime)
+    if reason:
         return finding(
             "missing-target",
             binary.path,
-            f"{unit.name}: {runtime.name} does not read CCOB version {version}: it would"
-            f" find nothing for {required}",
+            f"{unit.name} serves {required} nothing: {reason}",
             bundle=unit.index,
             target=required,
-            hint="compile with the oldest ROCm release that is to run it, or without"
-            " --offload-compress",
+            hint="compress with the compiler of the oldest ROCm release that is to run it,"
+            " or not at all (without --offload-compress)",
         )
     return finding(
         "missing-target",

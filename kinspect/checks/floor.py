@@ -53,8 +53,8 @@ def _generic_compressed(runtime: Runtime) -> bool:
 def _form_needs(bundle: Bundle) -> Iterator[tuple[str, tuple[int, int]]]:
     if bundle.form is Form.KPACK:
         yield "kpack", _since(lambda one: one.kpack)
-    if bundle.form is Form.CCOB:
-        version = bundle.version
+    version = bundle.version
+    if bundle.form is Form.CCOB and version in NEWEST.ccob:
         yield f"CCOB version {version}", _since(lambda one: version in one.ccob)
 
 

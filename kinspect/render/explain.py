@@ -9,8 +9,8 @@ from kinspect.loader import (
     How,
     Unit,
     choose,
+    illegible,
     mismatch,
-    readable,
     refusal,
 )
 from kinspect.model import CodeObject, Entry
@@ -38,9 +38,9 @@ def explain(unit: Unit, device: TargetID, runtime: Runtime) -> Explanation:
         )
         lines.append("error     hipErrorInvalidImage at the first launch")
         return Explanation(tuple(lines), loads=False)
-    if not readable(unit, runtime):
-        version = unit.bundles[0].version
-        lines.append(f"choice    none: {runtime.name} does not read CCOB version {version}")
+    reason = illegible(unit, runtime)
+    if reason:
+        lines.append(f"choice    none: {reason}")
         lines.append("error     hipErrorNotSupported or hipErrorInvalidImage")
         return Explanation(tuple(lines), loads=False)
     choice = choose(unit.entries, device, runtime, compressed=unit.compressed)
