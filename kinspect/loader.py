@@ -9,6 +9,7 @@ device.cpp and ROCR executable.cpp (what the code object's own header must say).
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from kinspect.errors import TargetError
@@ -241,6 +242,7 @@ def matches(entry: EntryID, target: TargetID, *, compressed: bool = False) -> bo
     return not mismatch(entry, target, compressed=compressed)
 
 
+@lru_cache(maxsize=4096)
 def mismatch(entry: EntryID, target: TargetID, *, compressed: bool = False) -> str:
     """Why HIP does not take an entry of this ID for a settled target; empty if it does.
 

@@ -23,7 +23,7 @@ def registered_kernels(binary: Binary, policy: Policy) -> Iterator[Finding]:
     objects = _readable(binary)
     if objects is None or not any(found.kernels for found in objects):
         return  # told already
-    names = {_plain(name) for found in objects for name in found.kernels}
+    names = _kernel_names(objects)
     proven = {kernels_of_stub(stub) for stub in binary.stubs} - {()}
     registration = binary.registration
     if registration.exact:
@@ -117,7 +117,7 @@ def unregistered_kernels(binary: Binary, _: Policy) -> Iterator[Finding]:
         return
     seen = {name for stub in binary.stubs for name in kernels_of_stub(stub)}
     seen |= {_plain(name) for name in binary.registration.kernels}
-    names = {_plain(name) for found in objects for name in found.kernels}
+    names = _kernel_names(objects)
     rest = sorted(names - seen)
     if rest and len(rest) < len(names):  # else the host says nothing of registration
         yield finding(
@@ -146,6 +146,10 @@ def unresolved_symbols(binary: Binary, policy: Policy) -> Iterator[Finding]:
                         hint="link the device library that defines it (-fgpu-rdc, and the"
                         " library on the link line)",
                     )
+
+
+def _kernel_names(objects: list[CodeObject]) -> set[str]:
+    return {_plain(name) for name in {name for one in objects for name in one.kernels}}
 
 
 def _plain(name: str) -> str:

@@ -71,9 +71,12 @@ def parse(view: View, limits: Limits = DEFAULT) -> CodeObject:
         raise  # not damaged: not judged
     except FormatError as error:
         faults.append(Fault(error.message, error.where))
-    names = [kernel.name for kernel in meta.kernels]
+    # Each name once in memory: code objects for other targets have the same kernels.
+    names = [sys.intern(kernel.name) for kernel in meta.kernels]
     kernels = {
-        kernel.name for kernel in meta.kernels if kernel.symbol in symbols.descriptors
+        name
+        for name, kernel in zip(names, meta.kernels, strict=True)
+        if kernel.symbol in symbols.descriptors
     }
     faults += _descriptor_faults(elf, symbols.descriptors)
     if len(set(names)) != len(names):

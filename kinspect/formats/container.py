@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from threading import Thread
 from typing import Final
 
 from kinspect.errors import FormatError
@@ -17,6 +18,9 @@ Opener = Callable[[View], CodeObject | None]
 #: how much of a compressed bundle is inflated at first for its entry table
 HEAD: Final = 64 * 1024
 
+#: from how many bytes on a bundle is hashed in a thread of its own
+BESIDE: Final = 1 << 20
+
 
 def form_of(view: View) -> Form | None:
     """Which container starts here, if any."""
@@ -29,6 +33,25 @@ def form_of(view: View) -> Form | None:
     if amdgpu_elf.is_code_object(view):
         return Form.ELF
     return None
+
+
+def _digesting(inflated: View) -> Callable[[], int]:
+    """Start on the MD5 of a bundle; the result waits for it.
+
+    MD5 is half of the work on a compressed bundle. A large one is hashed in a thread,
+    beside the reading of its code objects: hashlib lets go of the interpreter's lock.
+    """
+    if len(inflated) < BESIDE:
+        return lambda: ccob.digest(inflated)
+    results: list[int] = []
+    thread = Thread(target=lambda: results.append(ccob.digest(inflated)), daemon=True)
+    thread.start()
+
+    def wait() -> int:
+        thread.join()
+        return results[0]
+
+    return wait
 
 
 class Reader:
@@ -97,14 +120,15 @@ class Reader:
                     f" {header.uncompressed}"
                 )
                 faults.append(Fault(message, view.where()))
-            digest = ccob.digest(inflated)
+            digest_of = _digesting(inflated)
+            entries = tuple(self._opened(entry, inflated) for entry in entries)
+            digest = digest_of()
             if digest != header.hash:
                 message = (
                     f"MD5 mismatch: the header says {header.hash:016x}, the inflated"
                     f" bundle has {digest:016x}"
                 )
                 faults.append(Fault(message, view.where()))
-            entries = tuple(self._opened(entry, inflated) for entry in entries)
         return Bundle(
             index=0,
             offset=view.start,
