@@ -50,6 +50,8 @@ class Limits:
     nesting: int = 8
     #: bytes of the table of contents of one kpack archive
     toc: int = 64 * MiB
+    #: records of the headers of one file of device bitcode
+    bitcode_records: int = 4_000_000
     #: payloads in one kpack archive
     payloads: int = 1 << 20
 
