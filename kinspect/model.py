@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from kinspect.errors import FormatError, KinspectError, Where
+from kinspect.errors import FormatError, KinspectError, TargetError, Where
 from kinspect.runtime import NEWEST, Runtime
-from kinspect.target import EntryID, MachineFlags
+from kinspect.target import EntryID, MachineFlags, TargetID
 
 
 class Form(StrEnum):
@@ -89,6 +89,48 @@ class CodeObject:
 
 
 @dataclass(frozen=True, slots=True)
+class Bitcode:
+    """What a file of device bitcode is for, and what it defines. Names are sorted."""
+
+    #: the compiler that wrote it: `LLVM19.1.7`
+    producer: str
+    triple: str
+    #: every `target-cpu` of its functions
+    processors: tuple[str, ...]
+    #: functions that others can call
+    functions: tuple[str, ...]
+    #: of these, the kernels
+    kernels: tuple[str, ...]
+    variables: tuple[str, ...]
+    #: what others must define: functions and variables, but for weak ones
+    undefined: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceBitcode:
+    """What an RDC object keeps for one target: its link compiles it."""
+
+    id: EntryID
+    #: from the start of the binary
+    offset: int
+    size: int
+    #: None where only a listing was asked for
+    content: Bitcode | Unreadable | None = None
+
+    @property
+    def name(self) -> str:
+        # A bundler that does not know the processor ends its name with a dash.
+        return self.id.target.rstrip("-") or self.id.text
+
+    @property
+    def target(self) -> TargetID | None:
+        try:
+            return TargetID.parse(self.name)
+        except TargetError:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One slot of a bundle."""
 
@@ -161,6 +203,8 @@ class Binary:
     #: wrappers whose pointer leads to no device container
     dangling: tuple[Fault, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
+    #: of a relocatable object: device code for a link to come
+    bitcode: tuple[DeviceBitcode, ...] = ()
     #: libraries that it needs (DT_NEEDED)
     needed: tuple[str, ...] = ()
     #: mangled names of the device stubs that its host code defines, sorted
@@ -170,7 +214,7 @@ class Binary:
     @property
     def device_code(self) -> bool:
         """Whether it carries any HIP device code."""
-        return any(bundle.hip_entries for bundle in self.bundles)
+        return bool(self.bitcode) or any(bundle.hip_entries for bundle in self.bundles)
 
     @property
     def kernel_count(self) -> int:

@@ -12,12 +12,22 @@ from dataclasses import replace
 from typing import Final
 
 from kinspect.errors import FormatError, Where
-from kinspect.formats import amdgpu_elf, bundle, ccob, code_object, offload_binary
+from kinspect.formats import amdgpu_elf, bitcode, bundle, ccob, code_object, offload_binary
 from kinspect.formats.container import Opener, Reader, form_of
 from kinspect.hosts import coff, elf
 from kinspect.hosts.host import HIPF, HIPK, Host, Wrapper
 from kinspect.limits import DEFAULT, Limits
-from kinspect.model import Binary, Bundle, CodeObject, Fault, Form, Linkage, Unreadable
+from kinspect.model import (
+    Binary,
+    Bitcode,
+    Bundle,
+    CodeObject,
+    DeviceBitcode,
+    Fault,
+    Form,
+    Linkage,
+    Unreadable,
+)
 from kinspect.target import EntryID
 from kinspect.view import Bytes, Memory, View
 
@@ -76,11 +86,13 @@ def _read(view: View, reader: Reader) -> Binary | None:
     if walk is None:
         return None
     bundles = tuple(walk.bundles())
+    kept = tuple(walk.bitcode())
     return Binary(
         view.path,
         walk.host.format,
-        linkage=walk.linkage(bundles),
+        linkage=Linkage.RDC if walk.host.bitcode else walk.linkage(bundles),
         bundles=bundles,
+        bitcode=kept,
         dangling=tuple(walk.dangling),
         unreadable=(*walk.host.unreadable, *walk.unreadable),
         needed=walk.host.needed,
@@ -131,6 +143,20 @@ class _Walk:
             yield replace(one, index=index, embedded=True)
             index += 1
             self.reader.limits.check("bundles", index, one.where)
+
+    def bitcode(self) -> Iterator[DeviceBitcode]:
+        """The device bitcode of an RDC object; what can't be read is `unreadable` too."""
+        for entry_id, view in self.host.bitcode:
+            one = DeviceBitcode(entry_id, view.start, len(view))
+            if self.reader.opens:
+                content: Bitcode | Unreadable
+                try:
+                    content = bitcode.parse(view, self.reader.limits)
+                except FormatError as error:
+                    content = Unreadable.of(error, view.where())
+                    self.unreadable.append(content)
+                one = replace(one, content=content)
+            yield one
 
     def linkage(self, bundles: tuple[Bundle, ...]) -> Linkage | None:
         """How the device code was linked, as far as the file tells.

@@ -11,6 +11,7 @@ from kinspect.limits import Limits
 from kinspect.model import Artifact, Severity, Verdict
 from kinspect.policy import Ignore
 from kinspect.target import parse_required
+from tests.conftest import SAMPLES
 from tests.reading import artifact, judge, read, rules
 from tests.writers import (
     Host,
@@ -326,6 +327,11 @@ CASES = (
         "extra-target", "gfx90a is there too",
         host(("gfx90a", code_object("gfx90a")), ("gfx942", A), ("gfx950", B)), GOOD,
         policy={"only": True}, good_policy={"only": True}, **on("gfx90a"),
+    ),
+    Case(
+        "missing-bitcode", "an RDC object that was compiled for gfx942 only",
+        (SAMPLES / "rdc_gfx942_only.o").read_bytes(),
+        (SAMPLES / "rdc_old_driver.o").read_bytes(), target="gfx950",
     ),
     # beyond the list of the design: what the loader makes of it
     Case(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
-from kinspect.checks import bundles, coverage, floor, host, kernels, loading
+from kinspect.checks import bitcode, bundles, coverage, floor, host, kernels, loading
 from kinspect.checks.finding import finding
 from kinspect.checks.rules import RULES, Rule
 from kinspect.model import Artifact, Binary, Finding, Severity, Verdict
@@ -28,6 +28,9 @@ CHECKS: Final[tuple[Check, ...]] = (
     loading.oversized_headers,
     loading.duplicate_targets,
     loading.shadowed,
+    bitcode.missing_bitcode,
+    bitcode.mismatched_bitcode,
+    bitcode.bitcode_parity,
     kernels.without_kernels,
     kernels.parity,
     kernels.broken_kernels,

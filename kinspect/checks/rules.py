@@ -36,6 +36,17 @@ _RULES: Final = (
         unknown=True,
     ),
     Rule(
+        "missing-bitcode",
+        Severity.ERROR,
+        "every RDC object has device bitcode for each required target",
+        "An object that was compiled with -fgpu-rdc keeps LLVM bitcode for each target of"
+        " its compile line, which a later link turns into code objects. A link for a target"
+        " that is not there takes no device code from this object: functions are missing,"
+        " or the code object is empty.",
+        "Add the target to the compile flags (--offload-arch) of the object or of the"
+        " library that it belongs to, and build it again.",
+    ),
+    Rule(
         "no-device-code",
         Severity.ERROR,
         "a binary named on its own, or expected, carries device code",

@@ -6,13 +6,13 @@ module's own records, which every version has; the symbol table block that linke
 is derived from them.
 """
 
-from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from kinspect.errors import FormatError
 from kinspect.formats import bitstream
 from kinspect.formats.bitstream import Block, End, Record
 from kinspect.limits import DEFAULT, Limits
+from kinspect.model import Bitcode
 from kinspect.view import View, decode
 
 MODULE: Final = 8
@@ -38,24 +38,6 @@ EXTERN_WEAK: Final = 7
 AMDGPU_KERNEL: Final = 91
 
 _TARGET_CPU: Final = (4, *b"target-cpu", 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Bitcode:
-    """What a file of device bitcode is for, and what it defines. Names are sorted."""
-
-    #: the compiler that wrote it: `LLVM19.1.7`
-    producer: str
-    triple: str
-    #: every `target-cpu` of its functions
-    processors: tuple[str, ...]
-    #: functions that others can call
-    functions: tuple[str, ...]
-    #: of these, the kernels
-    kernels: tuple[str, ...]
-    variables: tuple[str, ...]
-    #: what others must define: functions and variables, but for weak ones
-    undefined: tuple[str, ...]
 
 
 def parse(view: View, limits: Limits = DEFAULT) -> Bitcode:

@@ -58,7 +58,6 @@ def parse(view: View, limits: Limits = DEFAULT, *, registration: bool = True) ->
     with `registration`.
     """
     image = read_image(view, limits)
-    image.unreadable += _bitcode(image)
     wrappers = elf_wrappers.read(image, limits)
     data = tuple(view.slice(r.offset, r.size, r.name) for r in _data(image) if r.size)
     registers = registration and bool(wrappers)
@@ -72,6 +71,7 @@ def parse(view: View, limits: Limits = DEFAULT, *, registration: bool = True) ->
             for s in image.sections
             if s.name == OFFLOADING and s.in_file
         ),
+        bitcode=tuple(_bitcode(image)),
         data=data,
         linkage=_linkage(image),
         needed=tuple(image.needed),
@@ -82,13 +82,13 @@ def parse(view: View, limits: Limits = DEFAULT, *, registration: bool = True) ->
     )
 
 
-def _bitcode(image: Image) -> Iterator[Unreadable]:
-    """Device code of an RDC object, which its link will compile: not judged yet."""
+def _bitcode(image: Image) -> Iterator[tuple[EntryID, View]]:
+    """Device code of an RDC object, which its link will compile."""
     for section in image.sections:
         entry = EntryID.parse(section.name.removeprefix(BITCODE))
         if section.name.startswith(BITCODE) and entry.is_hip:
-            message = f"device bitcode for {entry.target_name} (RDC object): not judged yet"
-            yield Unreadable(message, image.view.where(section.offset))
+            size = section.size if section.in_file else 0
+            yield entry, image.view.slice(section.offset if size else 0, size, section.name)
 
 
 def _registration(image: Image, data: tuple[View, ...], limits: Limits) -> Registration:

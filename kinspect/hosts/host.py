@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from kinspect.model import Linkage, Registration, Unreadable
+from kinspect.target import EntryID
 from kinspect.view import U32, U64, View
 
 #: magic of a wrapper: the code object is in the binary, or in a kpack archive
@@ -49,6 +50,8 @@ class Host:
     fatbins: tuple[View, ...] = ()
     #: sections of OffloadBinary containers (`.llvm.offloading`)
     offloading: tuple[View, ...] = ()
+    #: device bitcode of an RDC object, by the entry IDs in its section names
+    bitcode: tuple[tuple[EntryID, View], ...] = ()
     #: other data that may embed device code
     data: tuple[View, ...] = ()
     #: what the headers alone say of the linkage; the wrappers may say more

@@ -6,8 +6,10 @@ from typing import Any, Final
 from kinspect.model import (
     Artifact,
     Binary,
+    Bitcode,
     Bundle,
     CodeObject,
+    DeviceBitcode,
     Entry,
     Finding,
     Report,
@@ -67,7 +69,21 @@ def _binary(binary: Binary, *, code_objects: bool) -> Value:
         "bundles": [
             _bundle(binary, one, code_objects=code_objects) for one in binary.bundles
         ],
+        "bitcode": [_bitcode(one) for one in binary.bitcode],
         "unreadable": [_unreadable(one) for one in binary.unreadable],
+    }
+
+
+def _bitcode(part: DeviceBitcode) -> Value:
+    content = part.content if isinstance(part.content, Bitcode) else None
+    return {
+        "id": part.id.text,
+        "target": part.name,
+        "offset": part.offset,
+        "size": part.size,
+        "producer": content and content.producer,
+        "function_count": None if content is None else len(content.functions),
+        "kernel_count": None if content is None else len(content.kernels),
     }
 
 

@@ -10,6 +10,7 @@ from kinspect.loader import Coverage, Unit, coverage, units
 from kinspect.model import (
     Artifact,
     Binary,
+    Bitcode,
     Finding,
     Form,
     Report,
@@ -92,13 +93,31 @@ def _overview(
 ) -> str:
     targets = {e.id.target_name for b in binary.bundles for e in b.hip_entries}
     facts = [binary.linkage.words] if binary.linkage else []
-    facts += [count(len(binary.bundles), "bundle"), count(len(targets), "target")]
+    targets |= {one.name for one in binary.bitcode}
+    if binary.bundles or not binary.bitcode:
+        facts.append(count(len(binary.bundles), "bundle"))
+    facts.append(count(len(targets), "target"))
     lines = [f"{style('strong', escape(binary.path))}   {', '.join(facts)}"]
+    if binary.bitcode:
+        lines += _table(_bitcode_rows(binary), ["target", "functions", "size"]).splitlines()
     found = list(units(binary))
+    if not found and binary.bitcode:
+        return "\n  ".join(lines)
     rows = [_row(found, target, runtime, style) for target in required]
     headers = ["target", "bundles", "kernels", "size", ""]
     lines += _table(rows, headers).splitlines()
     return "\n  ".join(lines)
+
+
+def _bitcode_rows(binary: Binary) -> list[list[str]]:
+    return [
+        [
+            escape(one.name),
+            f"{len(one.content.functions):,}" if isinstance(one.content, Bitcode) else "?",
+            size(one.size),
+        ]
+        for one in binary.bitcode
+    ]
 
 
 def _row(found: list[Unit], target: TargetID, runtime: Runtime, style: Style) -> list[str]:
@@ -132,7 +151,7 @@ def _host_only(artifacts: Iterable[Artifact]) -> list[str]:
         f"{escape(binary.path)}   host code only"
         for artifact in artifacts
         for binary in artifact.binaries
-        if not binary.bundles
+        if not binary.bundles and not binary.bitcode
     ]
     return ["\n".join(names)] if names else []
 
@@ -199,7 +218,11 @@ def summary(report: Report, style: Style) -> str:
     if report.verdict is Verdict.PASS:
         targets = " and ".join(report.required)
         bundles = sum(len(list(units(binary))) for binary in carrying)
+        objects = sum(1 for binary in carrying if binary.bitcode)
         what = f"{count(bundles, 'bundle')} in {_binaries(len(carrying))}"
+        if objects:
+            with_code = f"{count(objects, 'RDC object')}, device bitcode to be linked"
+            what = f"{what}, {with_code}" if bundles else with_code
         return f"{style('ok', 'OK')}: {targets} in {what}{beside}"
     if report.verdict is Verdict.FAIL:
         places = {finding.path for finding in errors}
@@ -229,13 +252,13 @@ def listing(artifacts: Iterable[Artifact], *, color: bool = False, verbose: int 
         blocks += [
             _bundles_of(binary, style)
             for binary in artifact.binaries
-            if binary.bundles or binary.unreadable or verbose > 0
+            if binary.bundles or binary.bitcode or binary.unreadable or verbose > 0
         ]
         blocks += [
             f"{style('error', 'unreadable')} {escape(f'{part.where}: {part.message}')}"
             for part in artifact.unreadable
         ]
-        silent = not any(b.bundles or b.unreadable for b in artifact.binaries)
+        silent = not any(b.bundles or b.bitcode or b.unreadable for b in artifact.binaries)
         if silent and not artifact.unreadable:
             blocks.append(f"{escape(artifact.path)}   no HIP device code")
     return "\n\n".join(blocks) + "\n"
@@ -246,6 +269,9 @@ def _bundles_of(binary: Binary, style: Style) -> str:
     facts += [binary.linkage.words] if binary.linkage else []
     facts.append(count(len(binary.bundles), "bundle"))
     lines = [f"{style('strong', escape(binary.path))}   {', '.join(facts)}"]
+    if binary.bitcode:
+        kept = [[escape(one.id.text), size(one.size)] for one in binary.bitcode]
+        lines += _table(kept, ["device bitcode", "size"]).splitlines()
     rows = list(_entry_rows(binary))
     if rows:
         headers = ["bundle", "form", "entry", "size", "URI"]

@@ -9,6 +9,7 @@ from elftools.elf.elffile import ELFFile
 from kinspect.errors import FormatError, LimitExceeded
 from kinspect.formats import bitcode
 from kinspect.limits import Limits
+from kinspect.model import Bitcode
 from kinspect.sources import Member, open_source
 from tests.conftest import SAMPLES
 from tests.reading import ends_well, flips, view
@@ -31,7 +32,7 @@ def layout() -> dict[str, bytes]:
         return sections(stream)
 
 
-def parse(data: bytes) -> bitcode.Bitcode:
+def parse(data: bytes) -> Bitcode:
     return bitcode.parse(view(data))
 
 
