@@ -28,6 +28,13 @@ limit = click.option(
     help="Raise a limit on what a file may make kinspect do (see the error that names it).",
 )
 
+exclude = click.option(
+    "--exclude",
+    metavar="GLOB",
+    multiple=True,
+    help="Files of a directory or archive to leave out. Repeatable.",
+)
+
 no_color = click.option(
     "--color/--no-color",
     default=None,

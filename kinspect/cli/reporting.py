@@ -1,0 +1,85 @@
+"""Where a report goes and how it looks; `verify` and `audit` share these options."""
+
+from collections.abc import Callable
+from functools import update_wrapper
+from importlib import import_module
+from typing import Any
+
+import click
+
+from kinspect.cli import options
+from kinspect.cli.exit import Exit
+from kinspect.cli.options import F
+from kinspect.model import Report, Verdict
+from kinspect.render import RENDERERS
+
+EXITS = {
+    Verdict.PASS: Exit.VERIFIED,
+    Verdict.FAIL: Exit.VIOLATION,
+    Verdict.UNKNOWN: Exit.COULD_NOT_TELL,
+}
+
+#: a report as text: with colours or not, and how much of it
+Text = Callable[..., str]
+
+
+class Reporting:
+    """What `--format`, `-q`, `-v` and `--no-color` ask for."""
+
+    def __init__(self, output: options.Output, *, color: bool | None, verbose: int) -> None:
+        self._output = output
+        self._color = color
+        self._verbose = verbose
+
+    def end(self, report: Report, text: Text) -> None:
+        """Write the report in every format that was asked for, and exit by its verdict.
+
+        `text` renders it for people: a command's own look.
+        """
+
+        def render(name: str, to_file: bool) -> str:
+            if name == "text":
+                styled = options.use_color(self._color, to_file=to_file)
+                return text(report, color=styled, verbose=self._verbose)
+            found = import_module(RENDERERS[name]).report(report)
+            return str(found)
+
+        self._output.write(render)
+        raise click.exceptions.Exit(EXITS[report.verdict])
+
+
+_OPTIONS = (
+    click.option(
+        "--format", "formats", metavar="NAME[=FILE]", multiple=True,
+        help=f"{', '.join(RENDERERS)}. {options.FORMAT_HELP}",
+    ),
+    click.option("-q", "--quiet", is_flag=True, help="Print the last line only."),
+    click.option(
+        "-v", "--verbose", count=True, help="Name the binaries without device code too."
+    ),
+    options.no_color,
+)  # fmt: skip
+
+
+def reporting(command: F) -> F:
+    """Add the options to a command, which gets what they say as `reporting`."""
+
+    def with_reporting(
+        *,
+        formats: tuple[str, ...],
+        quiet: bool,
+        verbose: int,
+        color: bool | None,
+        **others: Any,
+    ) -> Any:
+        asked = Reporting(
+            options.Output(formats, tuple(RENDERERS)),
+            color=color,
+            verbose=-1 if quiet else verbose,
+        )
+        return command(reporting=asked, **others)
+
+    wrapped: Callable[..., Any] = update_wrapper(with_reporting, command)
+    for option in reversed(_OPTIONS):
+        wrapped = option(wrapped)
+    return wrapped  # type: ignore[return-value]
