@@ -315,6 +315,9 @@ class EntryID:
 
     HIP_KINDS = frozenset({"hip", "hipv4", "hcc"})
 
+    def __hash__(self) -> int:
+        return hash(self.text)  # the other fields follow from it
+
     @classmethod
     def parse(cls, text: str) -> Self:
         """Never fails: what is missing stays empty."""

@@ -39,6 +39,12 @@ STT_OBJECT: Final = 1
 STT_AMDGPU_HSA_KERNEL: Final = 10
 SYMBOL_SIZE: Final = 24
 DESCRIPTOR_SIZE: Final = 64
+#: st_info of the symbols that others can find and that are no functions
+_OBJECTS: Final = frozenset(
+    info
+    for info in range(256)
+    if info >> 4 != STB_LOCAL and info & 15 in (STT_OBJECT, STT_AMDGPU_HSA_KERNEL)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,22 +132,22 @@ def read_symbols(elf: Elf, limits: Limits) -> Symbols:
     sections = _column(data, "H")[3::12]
     quads = _column(data, "Q")
     values, sizes = quads[1::3], quads[2::3]
+    objects = [
+        index for index, info in enumerate(infos) if info in _OBJECTS and sections[index]
+    ]
     descriptors = {}
     variables = []
-    for index, info in enumerate(infos):
-        if info >> 4 == STB_LOCAL or not sections[index]:
-            continue
-        if info & 15 in (STT_OBJECT, STT_AMDGPU_HSA_KERNEL):
-            name = _name(text, names[index], strings)
-            if name.endswith(".kd"):
-                descriptors[name] = values[index], sizes[index]
-            elif not name.startswith("__hip_cuid_"):
-                variables.append(name)
-    undefined = sorted(
-        _name(text, names[index], strings)
+    for index, name in zip(objects, _names(text, names, objects, strings), strict=True):
+        if name.endswith(".kd"):
+            descriptors[name] = values[index], sizes[index]
+        elif not name.startswith("__hip_cuid_"):
+            variables.append(name)
+    missing = [
+        index
         for index, section in enumerate(sections)
         if not section and infos[index] >> 4 == STB_GLOBAL
-    )
+    ]
+    undefined = sorted(_names(text, names, missing, strings))
     return Symbols(descriptors, tuple(undefined), tuple(sorted(variables)))
 
 
@@ -152,12 +158,20 @@ def _column(data: bytes | bytearray | memoryview, code: str) -> "array[int]":
     return column
 
 
-def _name(text: bytes | bytearray, start: int, strings: View) -> str:
-    end = text.find(b"\0", start)
-    if end < 0:
-        message = f"symbol name at {start:#x} of {len(text):#x} bytes has no end"
-        raise FormatError(message, strings.where(min(start, len(strings))))
-    return decode(text[start:end])
+def _names(
+    text: bytes | bytearray, starts: "array[int]", rows: list[int], strings: View
+) -> list[str]:
+    """The names of these rows of the symbol table: found one by one, decoded at once."""
+    if not rows:
+        return []
+    end = text.find
+    found = [text[(start := starts[row]) : end(0, start)] for row in rows]
+    last = text.rfind(0)  # what begins behind it has no end
+    beyond = next((starts[row] for row in rows if starts[row] > last), None)
+    if beyond is not None:
+        message = f"symbol name at {beyond:#x} of {len(text):#x} bytes has no end"
+        raise FormatError(message, strings.where(min(beyond, len(strings))))
+    return decode(b"\0".join(found)).split("\0")
 
 
 def _symbol_table(elf: Elf) -> tuple[View, View] | None:
@@ -201,6 +215,8 @@ def _descriptor_faults(
     places = [
         (s.p_vaddr, s.p_vaddr + s.p_filesz) for s in elf.segments if s.p_type == PT_LOAD
     ]
+    if descriptors and _all_within(places, descriptors):
+        return
     for name, (value, size) in descriptors.items():
         if size != DESCRIPTOR_SIZE:
             message = f"{name} has {size} bytes, a kernel descriptor {DESCRIPTOR_SIZE}"
@@ -208,3 +224,14 @@ def _descriptor_faults(
         elif not any(low <= value <= high - size for low, high in places):
             message = f"{name} lies in no segment of the file (address {value:#x})"
             yield Fault(message, elf.view.where())
+
+
+def _all_within(
+    places: list[tuple[int, int]], descriptors: dict[str, tuple[int, int]]
+) -> bool:
+    """Whether all are whole and in one segment, as they are unless something is wrong."""
+    values = [value for value, size in descriptors.values() if size == DESCRIPTOR_SIZE]
+    if len(values) != len(descriptors):
+        return False
+    first, last = min(values), max(values) + DESCRIPTOR_SIZE
+    return any(low <= first and last <= high for low, high in places)
