@@ -234,6 +234,8 @@ def _unbundle(
 def _answers(entry: Entry, target: TargetID | None, *, compressed: bool) -> bool:
     if target is None:
         return entry.id.is_spirv
+    if not entry.id.target.startswith(target.processor):
+        return False  # most of them, told cheaply
     return matches(entry.id, target, compressed=compressed)
 
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
-from mmap import mmap
 from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
@@ -18,6 +17,7 @@ import zstandard
 
 from kinspect.errors import FormatError
 from kinspect.limits import DEFAULT, Limits
+from kinspect.room import Room
 from kinspect.view import U16, U32, U64, Memory, View, wire
 
 MAGIC: Final = b"CCOB"
@@ -125,7 +125,7 @@ class Inflater:
 
     def __init__(self, limits: Limits = DEFAULT) -> None:
         self._limits = limits
-        self._buffer: mmap | None = None
+        self._room = Room()
 
     def inflate(self, header: Header, layer: str, size: int | None = None) -> View:
         """The inflated bundle, or its first `size` bytes; raise FormatError.
@@ -139,7 +139,7 @@ class Inflater:
         )
         # All of the room at once: then zstd writes to it directly, without a window
         # of its own to copy from. Ten times as fast on large bundles.
-        buffer = self._room(wanted)
+        buffer = self._room.of(wanted)
         filled = 0
         with _translated(header.method, header.payload):
             fill = _READERS[header.method](header.payload)
@@ -149,13 +149,6 @@ class Inflater:
                 message = f"inflates to more than the {whole} bytes of its header"
                 raise FormatError(message, header.payload.where())
         return View(Memory(buffer[:filled]), header.payload.path, layer)
-
-    def _room(self, size: int) -> memoryview:
-        # Anonymous pages cost nothing until they are written to: a header that
-        # promises too much wastes addresses and no memory.
-        if self._buffer is None or len(self._buffer) < size:
-            self._buffer = mmap(-1, max(size, 1 << 20))
-        return memoryview(self._buffer)
 
 
 def digest(inflated: View) -> int:

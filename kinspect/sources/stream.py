@@ -1,7 +1,6 @@
-"""Views as files for the libraries that want one, and buffers to inflate into."""
+"""Views as files, for the libraries that want one."""
 
 import io
-from mmap import mmap
 from typing import TYPE_CHECKING
 
 from kinspect.view import View
@@ -44,20 +43,3 @@ class Stream(io.RawIOBase):
         data = self.read(len(window))
         window[: len(data)] = data
         return len(data)
-
-
-class Room:
-    """Memory for one member at a time, kept from one to the next.
-
-    Anonymous pages cost nothing until they are written to: a header that promises too
-    much wastes addresses and no memory.
-    """
-
-    def __init__(self) -> None:
-        self._buffer: mmap | None = None
-
-    def of(self, size: int) -> memoryview:
-        """Room for `size` bytes; what was handed out before is no longer valid."""
-        if self._buffer is None or len(self._buffer) < size:
-            self._buffer = mmap(-1, max(size, 1 << 20))
-        return memoryview(self._buffer)[:size]

@@ -5,14 +5,15 @@ inflated here, into one buffer, once, and only if their first bytes are of inter
 """
 
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from kinspect.errors import FormatError, KinspectError, Where
+from kinspect.room import Room
+from kinspect.sources import inflate
 from kinspect.sources.member import SEPARATOR, Context, Member, Part, unreadable
-from kinspect.sources.stream import Room, Stream
+from kinspect.sources.stream import Stream
 from kinspect.view import U16, U32, Memory, View, decode, wire
 
 ENCRYPTED: Final = 0x1
@@ -121,7 +122,7 @@ def _member(
             return None
         crc = 0
         for at in range(0, len(whole), CHUNK):
-            crc = zlib.crc32(whole.bytes(at, min(CHUNK, len(whole) - at)), crc)
+            crc = inflate.crc32(whole.bytes(at, min(CHUNK, len(whole) - at)), crc)
         if crc != info.CRC:
             message = f"CRC {crc:08x}, the directory says {info.CRC:08x}"
             raise FormatError(message, data.where())
@@ -139,30 +140,17 @@ def _inflated(
 ) -> View | None:
     """The member's bytes, or None if its first bytes are of no interest."""
     target = room.of(info.file_size)
-    stream = zlib.decompressobj(-zlib.MAX_WBITS)
     filled = 0
     crc = 0
-    try:
-        for at in range(0, len(data), CHUNK):
-            pending = bytes(data.bytes(at, min(CHUNK, len(data) - at)))
-            while pending:
-                # one byte more than fits shows a member that is longer than it says
-                limit = HEAD if not filled else info.file_size - filled + 1
-                out = stream.decompress(pending, min(limit, 4 * CHUNK))
-                pending = stream.unconsumed_tail
-                if filled + len(out) > info.file_size:
-                    message = f"inflates to more than its {info.file_size} bytes"
-                    raise FormatError(message, data.where(at))
-                target[filled : filled + len(out)] = out
-                first, filled = not filled, filled + len(out)
-                crc = zlib.crc32(out, crc)
-                if first and not context.wanted(path, info.file_size, out):
-                    return None
-                if not out and stream.eof:
-                    break
-    except zlib.error as error:
-        message = f"deflate: {error}"
-        raise FormatError(message, data.where()) from error
+    for out in inflate.pieces(data, HEAD):
+        if filled + len(out) > info.file_size:
+            message = f"inflates to more than its {info.file_size} bytes"
+            raise FormatError(message, data.where())
+        target[filled : filled + len(out)] = out
+        first, filled = not filled, filled + len(out)
+        crc = inflate.crc32(out, crc)
+        if first and not context.wanted(path, info.file_size, out):
+            return None
     if filled != info.file_size or crc != info.CRC:
         message = f"inflates to {filled} bytes with CRC {crc:08x}, the directory says"
         message = f"{message} {info.file_size} and {info.CRC:08x}"

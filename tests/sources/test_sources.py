@@ -3,9 +3,11 @@
 import bz2
 import errno
 import gzip
+import importlib
 import io
 import lzma
 import os
+import random
 import stat
 import struct
 import tarfile
@@ -18,7 +20,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kinspect import InputError, Limits, Unreadable, Verdict, verify
-from kinspect.sources import Member, open_source
+from kinspect.errors import FormatError
+from kinspect.sources import Member, inflate, open_source
+from kinspect.view import Memory, View
 from tests.conftest import SAMPLES
 
 GOOD = (SAMPLES / "per_tu_both.so").read_bytes()
@@ -352,3 +356,39 @@ def test_archives_by_llvm_ar(run, tmp_path, format_):
     assert broken == []
     # darwin's members are padded to eight bytes
     assert {name: found[name].rstrip(b"\0\n") for name in found} == contents
+
+
+# --- inflating by either library ----------------------------------------------------
+
+
+@pytest.mark.parametrize("library", ["zlib", "isal.isal_zlib"])
+@pytest.mark.parametrize("content", ["runs", "noise", "zeros", "text"])
+@pytest.mark.parametrize("size", [1, 4096, 4097, 1 << 18, (1 << 20) + 1, 3_000_000])
+def test_members_are_whole_with_either_library(
+    monkeypatch, tmp_path, library, content, size
+):
+    """ISA-L holds output back when its input is used up: none of it may get lost."""
+    monkeypatch.setattr(inflate, "fastest", importlib.import_module(library))
+    pattern = {
+        "runs": b"a" * 300 + b"b" * 7,
+        "noise": random.Random(size).randbytes(size),
+        "zeros": bytes(size),
+        "text": b"the quick brown fox ",
+    }[content]
+    data = (pattern * (size // len(pattern) + 1))[:size]
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        archive.writestr("x", data)
+    limits = Limits(ratio=1 << 20)
+    (found,) = [
+        bytes(part.view.bytes()) if isinstance(part, Member) else part
+        for part in open_source(path, limits=limits).members()
+    ]
+    assert found == data
+
+
+@pytest.mark.parametrize("library", ["zlib", "isal.isal_zlib"])
+def test_a_damaged_stream_is_told_with_either_library(monkeypatch, library):
+    monkeypatch.setattr(inflate, "fastest", importlib.import_module(library))
+    with pytest.raises(FormatError, match="deflate"):
+        list(inflate.pieces(View(Memory(b"\xff" * 64), "x"), 4096))
