@@ -13,10 +13,10 @@ from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Artifact, Report, Unreadable
 from kinspect.names import demangle
 from kinspect.policy import Policy
-from kinspect.sources import Member, is_archive, open_source
+from kinspect.sources import Member, open_source
 from kinspect.version import __version__
 from kinspect.view import View
-from kinspect.walk import each_bundle, is_binary, read_binary
+from kinspect.walk import each_bundle, read_binary, worth_reading
 
 Path = str | os.PathLike[str]
 
@@ -34,7 +34,7 @@ def inspect(
     the head of a compressed bundle. Raises InputError where the path can't be read;
     what can't be read inside of it is part of the result (`unreadable`).
     """
-    source = open_source(path, limits=limits, exclude=exclude, wanted=_worth_reading)
+    source = open_source(path, limits=limits, exclude=exclude, wanted=worth_reading)
     binaries = []
     unreadable = []
     for part in source.members():
@@ -43,11 +43,6 @@ def inspect(
         elif binary := read_binary(part.view, limits, code_objects=code_objects):
             binaries.append(binary)
     return Artifact(source.path, source.kind, tuple(binaries), tuple(unreadable))
-
-
-def _worth_reading(_name: str, _size: int, head: bytes) -> bool:
-    """Whether a member of an archive may be a binary, or an archive itself."""
-    return is_binary(head) or is_archive(head)
 
 
 def verify(
@@ -114,7 +109,7 @@ def kernels(
     What can't be read is added to `problems`.
     """
     problems = [] if problems is None else problems
-    source = open_source(path, limits=limits, wanted=_worth_reading)
+    source = open_source(path, limits=limits, wanted=worth_reading)
     for member in source.members():
         if isinstance(member, Unreadable):
             problems.append(member)

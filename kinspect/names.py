@@ -37,6 +37,19 @@ def brief(name: str) -> str:
     return f"{text[:half]} … {text[-half:]}"
 
 
+#: what an RDC compile appends to the device's name of a static kernel or variable
+_INTERN: Final = re.compile(r"\.(?:intern|static)\.\w+$")
+
+
+def plain_kernel(name: str) -> str:
+    """The name of a kernel without the hash that an RDC compile makes of its unit.
+
+    A static kernel goes by `_ZL3fooPi.intern.<hash>` on the device, `_ZL3fooPi` on the
+    host; the hash is of paths and options, so that it differs from machine to machine.
+    """
+    return _INTERN.sub("", name)
+
+
 _STUB: Final = "__device_stub__"
 
 

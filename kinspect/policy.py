@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kinspect.model import Severity
 from kinspect.runtime import NEWEST, Runtime
 from kinspect.target import TargetID
+
+if TYPE_CHECKING:
+    from kinspect.snapshot import Snapshot
 
 #: what a GPU image is built for today: MI300 and MI350
 DEFAULT_REQUIRED: Final = (TargetID("gfx942"), TargetID("gfx950"))
@@ -44,6 +47,8 @@ class Policy:
     ignore: tuple[Ignore, ...] = ()
     #: the generation of HIP's runtime that the verdict is for
     runtime: Runtime = NEWEST
+    #: what an earlier build had, and this one must have too
+    baseline: "Snapshot | None" = None
     severities: Mapping[str, Severity] = field(default_factory=dict)
 
 

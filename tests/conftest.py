@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from kinspect import cli
+
 # In CI the same examples each time: a check that is red by chance gets ignored.
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.register_profile("here", deadline=None)
@@ -58,6 +60,34 @@ def run(tool: Callable[[str], str]) -> Callable[..., str]:
         )
         return done.stdout
 
+    return call
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a run of kinspect left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def kinspect(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Done]:
+    """Run the command line in this process."""
+
+    def call(*arguments: object) -> Done:
+        monkeypatch.setattr(sys, "argv", ["kinspect", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        out, err = capsys.readouterr()
+        code = stop.value.code
+        assert isinstance(code, int)
+        return Done(int(code), out, err)
+
+    monkeypatch.delenv("KINSPECT_REQUIRE", raising=False)
     return call
 
 

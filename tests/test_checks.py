@@ -10,6 +10,7 @@ from kinspect.checks import CHECKS, RULES
 from kinspect.limits import Limits
 from kinspect.model import Artifact, Severity, Verdict
 from kinspect.policy import Ignore
+from kinspect.snapshot import of_artifacts
 from kinspect.target import parse_required
 from tests.conftest import SAMPLES
 from tests.reading import artifact, judge, read, rules
@@ -102,6 +103,12 @@ class Case:
 
 def on(target: str, bundle: int = 0) -> dict[str, Any]:
     return {"bundle": bundle, "target": target}
+
+
+def since(earlier: bytes) -> dict[str, Any]:
+    """With an earlier build as the baseline, and little that is required besides."""
+    baseline = of_artifacts([artifact(earlier)])
+    return {"required": parse_required(("gfx942",)), "baseline": baseline}
 
 
 BROKEN = frozenset({"broken-code-object"})
@@ -390,6 +397,20 @@ CASES = (
              ("gfx9-4-generic", code_object("gfx9-4-generic", "kernel", "more", abi=V6))),
         host(("gfx942", A), ("gfx950", B), ("gfx9-4-generic", GENERIC)),
         **on("gfx942"), kernel="more",
+    ),
+    Case(
+        "lost-target", "a target that only the baseline knows of",
+        host(("gfx942", A)), policy=since(GOOD), target="gfx950",
+    ),
+    Case(
+        "lost-kernel", "one that is gone for every target alike",
+        GOOD, both(["more"], ["more"]), policy=since(both(["more"], ["more"])),
+        target="gfx942", kernel="more",
+    ),
+    Case(
+        "beyond-baseline", "a kernel that is new",
+        both(["more"], ["more"]), policy=since(GOOD), kernel="more",
+        severity=Severity.NOTE, verdict=Verdict.PASS,
     ),
 )  # fmt: skip
 

@@ -8,12 +8,11 @@ import re
 import subprocess
 import sys
 from contextlib import closing
-from dataclasses import dataclass
 
 import jsonschema
 import pytest
 
-from kinspect import cli, schemas
+from kinspect import schemas
 from kinspect.checks import RULES
 from kinspect.version import __version__
 from tests.writers import Host, Kernel, Slot, Wrapper, bundle, ccob, code_object
@@ -27,30 +26,9 @@ BAD = Host(bundle(("gfx942", A)) + b"garbage").build().data
 HOSTILE = "\x1b[31mred\x1b[0m\r\nOK: gfx942 and gfx950 in 9 bundles\x07\x9b2J\u202e"
 
 
-@dataclass(frozen=True)
-class Done:
-    """What a run left behind."""
-
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """Run the command line in this process."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["kinspect", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        out, err = capsys.readouterr()
-        code = stop.value.code
-        assert isinstance(code, int)
-        return Done(int(code), out, err)
-
-    monkeypatch.delenv("KINSPECT_REQUIRE", raising=False)
-    return call
+def run(kinspect):
+    return kinspect
 
 
 @pytest.fixture

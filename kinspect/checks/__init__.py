@@ -13,23 +13,15 @@ from kinspect.checks import (
     host,
     kernels,
     loading,
-    siblings,
 )
 from kinspect.checks.rules import RULES, Rule
 from kinspect.model import Artifact, Binary, Finding, Severity, Verdict
 from kinspect.policy import Policy
 
-__all__ = ["ARTIFACT_CHECKS", "CHECKS", "RULES", "RUN_CHECKS", "Rule", "run", "verdict"]
+__all__ = ["ARTIFACT_CHECKS", "CHECKS", "RULES", "Rule", "run", "verdict"]
 
 Check = Callable[[Binary, Policy], Iterable[Finding]]
 ArtifactCheck = Callable[[Artifact, Policy], Iterable[Finding]]
-RunCheck = Callable[[tuple[Artifact, ...], Policy], Iterable[Finding]]
-
-#: of all artifacts of a run together
-RUN_CHECKS: Final[tuple[RunCheck, ...]] = (
-    siblings.device_libraries,
-    artifacts.expected,
-)
 
 #: of an artifact as a whole
 ARTIFACT_CHECKS: Final[tuple[ArtifactCheck, ...]] = (
@@ -72,12 +64,15 @@ def run(found_in: Iterable[Artifact], policy: Policy) -> tuple[Finding, ...]:
     found_in = tuple(found_in)
     found: list[Finding] = []
     for artifact in found_in:
-        found += [f for whole in ARTIFACT_CHECKS for f in whole(artifact, policy)]
+        found += [f for check in ARTIFACT_CHECKS for f in check(artifact, policy)]
         for binary in artifact.binaries:
-            own = [f for each in CHECKS for f in each(binary, policy)]
+            own = [f for check in CHECKS for f in check(binary, policy)]
             found += sorted(own, key=lambda f: -1 if f.bundle is None else f.bundle)
-    for check in RUN_CHECKS:
-        found += check(found_in, policy)
+    found += artifacts.expected(found_in, policy)
+    if policy.baseline is not None:
+        from kinspect.checks import baseline  # noqa: PLC0415  # few runs need it
+
+        found += baseline.against_baseline(found_in, policy)
     return tuple(
         replace(one, severity=policy.severities.get(one.rule, one.severity))
         for one in found

@@ -1,17 +1,12 @@
 """Rules on what the host registers, against what the device code has."""
 
-import re
 from collections.abc import Iterator
-from typing import Final
 
 from kinspect.checks.finding import finding
 from kinspect.loader import coverage, units
 from kinspect.model import Binary, CodeObject, Finding, Severity
-from kinspect.names import brief, demangle, kernels_of_stub
+from kinspect.names import brief, demangle, kernels_of_stub, plain_kernel
 from kinspect.policy import Policy
-
-#: what an RDC compile appends to the device's name of a static kernel
-_INTERN: Final = re.compile(r"\.(?:intern|static)\.\w+$")
 
 
 def registered_kernels(binary: Binary, policy: Policy) -> Iterator[Finding]:
@@ -27,7 +22,7 @@ def registered_kernels(binary: Binary, policy: Policy) -> Iterator[Finding]:
     proven = {kernels_of_stub(stub) for stub in binary.stubs} - {()}
     registration = binary.registration
     if registration.exact:
-        proven |= {(_plain(name),) for name in registration.kernels}
+        proven |= {(plain_kernel(name),) for name in registration.kernels}
     for candidates in sorted(proven):
         if names.isdisjoint(candidates):
             yield _lost(binary, candidates[-1])
@@ -65,7 +60,7 @@ def _unproven(binary: Binary, functions: list[str]) -> Iterator[Finding]:
 def _functions(found: tuple[str, ...], known: set[str]) -> Iterator[str]:
     """The names of functions that the device code does not know."""
     for name in found:
-        if _plain(name) not in known and demangle(name).endswith(")"):
+        if plain_kernel(name) not in known and demangle(name).endswith(")"):
             yield name
 
 
@@ -75,7 +70,7 @@ def _elsewhere(
     """Kernels that are there for some processors, and for none of a required target."""
     for target in policy.required:
         found = [coverage(unit, target, policy.runtime) for unit in units(binary)]
-        names = {_plain(name) for one in found for name in one.kernels}
+        names = {plain_kernel(name) for one in found for name in one.kernels}
         others = sorted(one for one in proven if names.isdisjoint(one))
         if others and names and not any(one.missing for one in found):
             yield finding(
@@ -116,7 +111,7 @@ def unregistered_kernels(binary: Binary, _: Policy) -> Iterator[Finding]:
     if objects is None or not any(bundle.registered for bundle in binary.bundles):
         return
     seen = {name for stub in binary.stubs for name in kernels_of_stub(stub)}
-    seen |= {_plain(name) for name in binary.registration.kernels}
+    seen |= {plain_kernel(name) for name in binary.registration.kernels}
     names = _kernel_names(objects)
     rest = sorted(names - seen)
     if rest and len(rest) < len(names):  # else the host says nothing of registration
@@ -149,11 +144,8 @@ def unresolved_symbols(binary: Binary, policy: Policy) -> Iterator[Finding]:
 
 
 def _kernel_names(objects: list[CodeObject]) -> set[str]:
-    return {_plain(name) for name in {name for one in objects for name in one.kernels}}
-
-
-def _plain(name: str) -> str:
-    return _INTERN.sub("", name)
+    names = {name for one in objects for name in one.kernels}
+    return {plain_kernel(name) for name in names}
 
 
 def _readable(binary: Binary) -> list[CodeObject] | None:

@@ -239,6 +239,36 @@ _RULES: Final = (
         "Build every kernel for the native target too, or leave the native target out.",
     ),
     Rule(
+        "lost-target",
+        Severity.ERROR,
+        "with --baseline: every target of the baseline is still there",
+        "An earlier build had code for this target, or had it in more bundles, or had a"
+        " whole binary that is gone. Machines that the earlier build ran on can't run this"
+        " one.",
+        "Look for what changed in the list of architectures (PYTORCH_ROCM_ARCH,"
+        " --offload-arch on compile and link lines) or of binaries. If the target was"
+        " dropped on purpose, record a new baseline from this build.",
+    ),
+    Rule(
+        "lost-kernel",
+        Severity.ERROR,
+        "with --baseline: every kernel of the baseline is still there, for every target",
+        "An earlier build had this kernel (or device function of an RDC object) for the"
+        " target, and this one does not. A caller that still launches it aborts.",
+        "Look for sources that left the build, template arguments that are not"
+        " instantiated any more, or `#if` around the kernel. If it was dropped on purpose,"
+        " record a new baseline from this build.",
+    ),
+    Rule(
+        "beyond-baseline",
+        Severity.NOTE,
+        "with --baseline: nothing is there that the baseline does not know",
+        "Targets, kernels or binaries that are new since the baseline. Nothing is wrong"
+        " with them; a later build that loses them again is not noticed until the baseline"
+        " has them.",
+        "Record a new baseline once this build is what you ship.",
+    ),
+    Rule(
         "extra-target",
         Severity.ERROR,
         "with --only: no other targets are packed",

@@ -23,6 +23,7 @@ COMMANDS: Final = MappingProxyType(
         "kernels": ("kernels", "List kernels and their resources."),
         "verify": ("verify", "Assert that the required targets are packed."),
         "explain": ("explain", "Explain what HIP would load on a device, and why."),
+        "snapshot": ("snapshot", "Record what is there, as a baseline for later builds."),
         "rules": ("rules", "Explain what a rule means and how to mend it."),
     }
 )

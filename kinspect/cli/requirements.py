@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from functools import update_wrapper
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,9 @@ from kinspect.errors import UsageError
 from kinspect.policy import ACCEPTABLE, DEFAULT_REQUIRED, Ignore, Policy
 from kinspect.runtime import NEWEST, runtime
 from kinspect.target import parse_required
+
+if TYPE_CHECKING:
+    from kinspect.snapshot import Snapshot
 
 _OPTIONS = (
     click.option(
@@ -42,6 +45,11 @@ _OPTIONS = (
         help="Binaries that must be there and carry device code. Repeatable.",
     ),
     click.option(
+        "--baseline", metavar="FILE", type=click.Path(),
+        help="A snapshot (see kinspect snapshot) whose targets and kernels must all be"
+        " there.",
+    ),
+    click.option(
         "--ignore", metavar="RULE[:GLOB]", multiple=True,
         help="Don't report a rule, for binaries that match the glob. Repeatable.",
     ),
@@ -59,6 +67,7 @@ def requirements(command: F) -> F:
         only: bool,
         kernels: tuple[str, ...],
         expect: tuple[str, ...],
+        baseline: str | None,
         ignore: tuple[str, ...],
         **others: Any,
     ) -> Any:
@@ -70,6 +79,7 @@ def requirements(command: F) -> F:
             kernels=kernels,
             expect=expect,
             ignore=tuple(map(_ignore, ignore)),
+            baseline=_snapshot(baseline) if baseline else None,
         )
         return command(policy=policy, **others)
 
@@ -93,6 +103,12 @@ def _required(texts: tuple[str, ...]) -> tuple[str, ...]:
         message = f"{source} is empty: name a target, such as gfx942, or leave it out"
         raise UsageError(message)
     return texts
+
+
+def _snapshot(path: str) -> "Snapshot":
+    from kinspect.snapshot import load  # noqa: PLC0415
+
+    return load(path)
 
 
 def _ignore(text: str) -> Ignore:

@@ -6,14 +6,11 @@ from typing import Final
 
 from tabulate import tabulate
 
-from kinspect.linking import LinkUnit, link_units
 from kinspect.loader import Coverage, Unit, coverage, units
 from kinspect.model import (
     Artifact,
     Binary,
     Bitcode,
-    Bundle,
-    DeviceBitcode,
     Finding,
     Form,
     Report,
@@ -97,15 +94,14 @@ def _overview(
     targets = {e.id.target_name for b in binary.bundles for e in b.hip_entries}
     facts = [binary.linkage.words] if binary.linkage else []
     targets |= {one.name for one in binary.bitcode}
-    linked = list(link_units(binary))
-    found = list(units(binary))
-    if found or not linked:
+    if binary.bundles or not binary.bitcode:
         facts.append(count(len(binary.bundles), "bundle"))
     facts.append(count(len(targets), "target"))
     lines = [f"{style('strong', escape(binary.path))}   {', '.join(facts)}"]
-    if linked:
-        lines += _table(*_bitcode_table(linked)).splitlines()
-    if not found and linked:
+    if binary.bitcode:
+        lines += _table(_bitcode_rows(binary), ["target", "functions", "size"]).splitlines()
+    found = list(units(binary))
+    if not found and binary.bitcode:
         return "\n  ".join(lines)
     rows = [_row(found, target, runtime, style) for target in required]
     headers = ["target", "bundles", "kernels", "size", ""]
@@ -113,30 +109,15 @@ def _overview(
     return "\n  ".join(lines)
 
 
-def _bitcode_table(linked: Sequence[LinkUnit]) -> tuple[list[list[str]], list[str]]:
-    """Rows and headers: what is kept for each target, over all units."""
-    parts: dict[str, list[DeviceBitcode]] = {}
-    for unit in linked:
-        for one in unit.parts:
-            parts.setdefault(one.name, []).append(one)
-    rows = [
+def _bitcode_rows(binary: Binary) -> list[list[str]]:
+    return [
         [
-            escape(name),
-            f"{len(kept)}/{len(linked)}",
-            _functions(kept),
-            size(sum(one.size for one in kept)),
+            escape(one.name),
+            f"{len(one.content.functions):,}" if isinstance(one.content, Bitcode) else "?",
+            size(one.size),
         ]
-        for name, kept in parts.items()
+        for one in binary.bitcode
     ]
-    headers = ["target", "units", "functions", "size"]
-    if len(linked) == 1:
-        return [[row[0], *row[2:]] for row in rows], [headers[0], *headers[2:]]
-    return rows, headers
-
-
-def _functions(kept: Sequence[DeviceBitcode]) -> str:
-    known = [one.content for one in kept if isinstance(one.content, Bitcode)]
-    return f"{sum(len(one.functions) for one in known):,}" if known else "?"
 
 
 def _row(found: list[Unit], target: TargetID, runtime: Runtime, style: Style) -> list[str]:
@@ -237,7 +218,7 @@ def summary(report: Report, style: Style) -> str:
     if report.verdict is Verdict.PASS:
         targets = " and ".join(report.required)
         bundles = sum(len(list(units(binary))) for binary in carrying)
-        objects = sum(1 for binary in carrying if any(link_units(binary)))
+        objects = sum(1 for binary in carrying if binary.bitcode)
         what = f"{count(bundles, 'bundle')} in {_binaries(len(carrying))}"
         if objects:
             with_code = f"{count(objects, 'RDC object')}, device bitcode to be linked"
@@ -309,7 +290,7 @@ def _entry_rows(binary: Binary) -> Iterator[list[str]]:
             form = f"ccob v{bundle.version} {bundle.method}"
         if bundle.embedded:
             form += ", embedded"
-        elif not bundle.registered and _wants_wrapper(binary, bundle):
+        elif not bundle.registered and binary.format not in {"raw", "elf64-amdgpu"}:
             form += ", unowned"
         for position, entry in enumerate(bundle.entries):
             yield [
@@ -319,13 +300,6 @@ def _entry_rows(binary: Binary) -> Iterator[list[str]]:
                 size(entry.size),
                 entry_uri(binary.path, bundle, entry),
             ]
-
-
-def _wants_wrapper(binary: Binary, bundle: Bundle) -> bool:
-    return (
-        binary.format not in {"raw", "elf64-amdgpu"}
-        and bundle.form is not Form.OFFLOAD_BINARY
-    )
 
 
 def _table(rows: Sequence[Sequence[str]], headers: Sequence[str]) -> str:

@@ -1,0 +1,78 @@
+"""`kinspect snapshot`: what an artifact holds, as a baseline for later builds."""
+
+import sys
+
+import click
+
+from kinspect import snapshot
+from kinspect.cli import options
+from kinspect.cli.exit import Exit
+from kinspect.model import Unreadable
+from kinspect.names import escape
+from kinspect.render.text import count
+from kinspect.version import __version__
+
+EPILOG = """\
+\b
+Examples:
+  kinspect snapshot dist/deep_ep-1.0-cp312-cp312-linux_x86_64.whl -o baseline.json
+  kinspect verify --baseline baseline.json dist/deep_ep-1.1-cp312-cp312-linux_x86_64.whl
+
+\b
+The file is JSON, sorted, with a line for each kernel: it can be kept and reviewed with
+the sources. A name that ends in .gz is compressed; - is the standard output.
+"""
+
+
+@click.command("snapshot", epilog=EPILOG)
+@options.paths
+@click.option(
+    "-o", "--output", metavar="FILE", required=True, type=click.Path(allow_dash=True),
+    help="Where to write the snapshot.",
+)  # fmt: skip
+@options.exclude
+@options.limit
+def command(
+    paths: tuple[str, ...],
+    output: str,
+    exclude: tuple[str, ...],
+    limits: tuple[str, ...],
+) -> None:
+    """Record the targets, the kernels and their resources of each binary.
+
+    Nothing is written, and the exit code is 2, where something could not be read or
+    carries no device code at all.
+    """
+    problems: list[Unreadable] = []
+    taken = snapshot.take(
+        paths, limits=options.read_limits(limits), exclude=exclude, problems=problems
+    )
+    errors = [f"{part.where}: {part.message}" for part in problems]
+    if not taken.binaries and not errors:
+        errors = [f"{', '.join(paths)}: no device code to record"]
+    for error in errors:
+        click.echo(f"kinspect: error: {escape(error)}", err=True)
+    if errors:
+        raise click.exceptions.Exit(Exit.COULD_NOT_TELL)
+    if output == "-":
+        sys.stdout.writelines(snapshot.text(taken, __version__))
+    else:
+        snapshot.save(taken, output, __version__)
+        click.echo(f"{escape(output)}: {_told(taken)}", err=True)
+
+
+def _told(taken: snapshot.Snapshot) -> str:
+    """What was recorded, in a line."""
+    targets = {name for binary in taken.binaries for name in binary.targets}
+    kernels = sum(
+        len(target.kernels)
+        for binary in taken.binaries
+        for unit in binary.units
+        for target in unit.targets.values()
+    )
+    parts = (
+        count(len(taken.binaries), "binary"),
+        count(len(targets), "target"),
+        count(kernels, "kernel"),
+    )
+    return ", ".join(parts)

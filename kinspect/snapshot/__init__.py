@@ -1,0 +1,44 @@
+"""What an artifact held once, to hold another build of it against.
+
+A snapshot records targets, kernels and their resources, binary by binary, in a file that
+is the same on every machine. `compare()` says what two of them have not in common.
+"""
+
+from kinspect.snapshot.compare import (
+    Change,
+    Comparison,
+    Lists,
+    ResourceChange,
+    compare,
+)
+from kinspect.snapshot.file import SNAPSHOT_VERSION, load, save, text
+from kinspect.snapshot.model import (
+    BinaryRecord,
+    Resources,
+    Snapshot,
+    TargetRecord,
+    UnitRecord,
+    of_artifacts,
+    record,
+)
+from kinspect.snapshot.taking import take
+
+__all__ = [
+    "SNAPSHOT_VERSION",
+    "BinaryRecord",
+    "Change",
+    "Comparison",
+    "Lists",
+    "ResourceChange",
+    "Resources",
+    "Snapshot",
+    "TargetRecord",
+    "UnitRecord",
+    "compare",
+    "load",
+    "of_artifacts",
+    "record",
+    "save",
+    "take",
+    "text",
+]

@@ -1,0 +1,252 @@
+"""The file of a snapshot: JSON, a line for each kernel, compressed where its name says so.
+
+Its schema is `kinspect/schemas/snapshot.schema.json`. Kernels come first and targets
+below, so that a name that 27 targets share is written once.
+"""
+
+import gzip
+import io
+import json
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+import msgspec
+
+from kinspect.errors import InputError
+from kinspect.snapshot.model import (
+    BinaryRecord,
+    Resources,
+    Snapshot,
+    TargetRecord,
+    UnitRecord,
+)
+
+#: raised when an old kinspect would misread what a new one writes
+SNAPSHOT_VERSION: Final = 1
+
+#: bytes that are read of a snapshot: 400,000 kernels take 40 MB
+CEILING: Final = 1 << 30
+
+_GZIP: Final = b"\x1f\x8b"
+
+
+class _Target(msgspec.Struct):
+    size: int
+    abi_version: int | None = None
+
+
+Row = list[int | None]
+
+
+class _Unit(msgspec.Struct):
+    form: str
+    size: int
+    targets: dict[str, _Target]
+    kernels: dict[str, dict[str, Row]]
+
+
+class _Binary(msgspec.Struct):
+    artifact: str
+    path: str
+    units: list[_Unit]
+    linkage: str | None = None
+    bitcode: dict[str, list[str]] = {}
+
+
+class _Snapshot(msgspec.Struct):
+    snapshot_version: int
+    resources: list[str]
+    binaries: list[_Binary]
+
+
+class _Version(msgspec.Struct):
+    snapshot_version: int
+
+
+# --- write --------------------------------------------------------------------------
+
+
+def save(snapshot: Snapshot, path: str, version: str) -> None:
+    """Write a snapshot, compressed if the name ends in `.gz`; `version` is kinspect's.
+
+    Raises InputError where the file can't be written.
+    """
+    try:
+        with open(path, "wb") as raw:
+            if path.endswith(".gz"):
+                with gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed:
+                    _write(snapshot, version, packed.write)
+            else:
+                _write(snapshot, version, raw.write)
+    except OSError as error:
+        raise InputError(error.strerror or str(error), path) from error
+
+
+def _write(snapshot: Snapshot, version: str, write: Callable[[bytes], object]) -> None:
+    lines: list[str] = []
+    for line in text(snapshot, version):
+        lines.append(line)
+        if len(lines) == 4096:
+            write("".join(lines).encode("ascii"))
+            lines.clear()
+    write("".join(lines).encode("ascii"))
+
+
+def text(snapshot: Snapshot, version: str) -> Iterator[str]:
+    """The file in pieces, each with the end of its line."""
+    tool = {"name": "kinspect", "version": version}
+    yield f'{{\n "snapshot_version": {SNAPSHOT_VERSION},\n'
+    yield f' "tool": {_json(tool)},\n "resources": {_json(Resources._fields)},\n'
+    yield from _listed(' "binaries": [', map(_binary, snapshot.binaries), " ]\n")
+    yield "}\n"
+
+
+def _json(value: object) -> str:
+    # ASCII only: what is no text in any encoding stays escaped
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _listed(head: str, parts: Iterable[Iterable[str]], tail: str) -> Iterator[str]:
+    """Parts with commas between, where each ends its own last line without one."""
+    yield head
+    first = True
+    for part in parts:
+        yield "\n" if first else ",\n"
+        yield from part
+        first = False
+    yield tail.lstrip(" ") if first else f"\n{tail}"
+
+
+def _binary(binary: BinaryRecord) -> Iterator[str]:
+    yield f'  {{\n   "artifact": {_json(binary.artifact)},\n'
+    yield f'   "path": {_json(binary.path)},\n   "linkage": {_json(binary.linkage)},\n'
+    bitcode = {
+        target: sorted(functions) for target, functions in sorted(binary.bitcode.items())
+    }
+    lines = ([f"    {_json(target)}: {_json(names)}"] for target, names in bitcode.items())
+    yield from _listed('   "bitcode": {', lines, "   },\n")
+    yield from _listed('   "units": [', map(_unit, binary.units), "   ]\n")
+    yield "  }"
+
+
+def _unit(unit: UnitRecord) -> Iterator[str]:
+    yield f'    {{"form": {_json(unit.form)}, "size": {unit.size},\n'
+    facts = {
+        name: {"size": one.size, "abi_version": one.abi_version}
+        for name, one in unit.targets.items()
+    }
+    targets = ([f"      {_json(name)}: {_json(fact)}"] for name, fact in facts.items())
+    yield from _listed('     "targets": {', targets, "     },\n")
+    names = sorted({name for one in unit.targets.values() for name in one.kernels})
+    rows = ([f"      {_json(name)}: {_json(_of_kernel(unit, name))}"] for name in names)
+    yield from _listed('     "kernels": {', rows, "     }}")
+
+
+def _of_kernel(unit: UnitRecord, name: str) -> dict[str, Resources]:
+    return {
+        target: one.kernels[name]
+        for target, one in unit.targets.items()
+        if name in one.kernels
+    }
+
+
+# --- read ---------------------------------------------------------------------------
+
+
+def load(path: str) -> Snapshot:
+    """Read a snapshot; raise InputError where it is none, or none that can be judged.
+
+    That is so for an empty one too: everything would be held against nothing.
+    """
+    try:
+        value = json.loads(_read(path))
+        _check_version(value, path)
+        found = msgspec.convert(value, _Snapshot)
+    except (ValueError, RecursionError, msgspec.ValidationError) as error:
+        message = f"no snapshot that can be read: {error}"
+        raise InputError(message, path) from error
+    if not found.binaries:
+        message = "this snapshot records nothing: no binary in it carries device code"
+        raise InputError(message, path)
+    return Snapshot(tuple(_Reader(found.resources, path).binaries(found.binaries)))
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as raw:
+            head = raw.read(2)
+            raw.seek(0)
+            stream: io.BufferedIOBase = raw
+            if head == _GZIP:
+                stream = gzip.GzipFile(fileobj=raw)
+            data = stream.read(CEILING + 1)
+    except (OSError, EOFError, zlib.error) as error:  # gzip's own are OSErrors
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(reason, path) from error
+    if len(data) > CEILING:
+        message = f"larger than the {CEILING} bytes that a snapshot may have"
+        raise InputError(message, path)
+    return data
+
+
+def _check_version(value: object, path: str) -> None:
+    try:
+        version = msgspec.convert(value, _Version).snapshot_version
+    except msgspec.ValidationError:
+        message = "not a snapshot of kinspect: it has no snapshot_version"
+        raise InputError(message, path) from None
+    if version != SNAPSHOT_VERSION:
+        message = (
+            f"snapshot_version {version}, and this kinspect reads {SNAPSHOT_VERSION}:"
+            " update kinspect, or record the snapshot again"
+        )
+        raise InputError(message, path)
+
+
+class _Reader:
+    """From the file's order, kernel by kernel, to the model's, target by target."""
+
+    def __init__(self, columns: list[str], path: str) -> None:
+        #: where in a row each resource stands that this kinspect knows
+        self._columns = [
+            columns.index(name) if name in columns else None for name in Resources._fields
+        ]
+        self._width = len(columns)
+        self._path = path
+        #: each row once in memory: few differ
+        self._rows: dict[tuple[int | None, ...], Resources] = {}
+
+    def binaries(self, found: Iterable[_Binary]) -> Iterator[BinaryRecord]:
+        for one in found:
+            yield BinaryRecord(
+                one.artifact,
+                one.path,
+                one.linkage,
+                tuple(map(self._unit, one.units)),
+                {target: frozenset(names) for target, names in one.bitcode.items()},
+            )
+
+    def _unit(self, unit: _Unit) -> UnitRecord:
+        kernels: dict[str, dict[str, Resources]] = {name: {} for name in unit.targets}
+        for name, rows in unit.kernels.items():
+            for target, row in rows.items():
+                if target not in kernels:
+                    message = f"kernel {name!r} is of {target!r}, which its unit lacks"
+                    raise InputError(message, self._path)
+                kernels[target][name] = self._resources(row)
+        targets = {
+            name: TargetRecord(one.size, one.abi_version, kernels[name])
+            for name, one in unit.targets.items()
+        }
+        return UnitRecord(unit.form, unit.size, targets)
+
+    def _resources(self, row: Row) -> Resources:
+        if len(row) != self._width:
+            message = f"a kernel has {len(row)} resources, the head names {self._width}"
+            raise InputError(message, self._path)
+        key = tuple(row)
+        if key not in self._rows:
+            values = [None if at is None else row[at] for at in self._columns]
+            self._rows[key] = Resources(*values)
+        return self._rows[key]

@@ -1,0 +1,217 @@
+"""What a snapshot records: frozen values, taken from binaries that were read."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import NamedTuple
+
+from kinspect.loader import Unit, units
+from kinspect.model import Artifact, Binary, Bitcode, CodeObject, Entry, Unreadable
+from kinspect.names import plain_kernel
+
+#: between the levels of a breadcrumb
+SEPARATOR = "!"
+
+
+class Resources(NamedTuple):
+    """What a kernel takes, by the names of its metadata; None where they say nothing.
+
+    Sizes are bytes, counts are registers of a lane (VGPR, AGPR) or a wave (SGPR).
+    """
+
+    vgpr_count: int | None = None
+    agpr_count: int | None = None
+    sgpr_count: int | None = None
+    group_segment_fixed_size: int | None = None
+    private_segment_fixed_size: int | None = None
+    kernarg_segment_size: int | None = None
+    wavefront_size: int | None = None
+    max_flat_workgroup_size: int | None = None
+    vgpr_spill_count: int | None = None
+    sgpr_spill_count: int | None = None
+
+
+#: where nobody asked for the resources
+UNKNOWN = Resources()
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRecord:
+    """The code for one target in one unit."""
+
+    #: bytes of the code object, uncompressed
+    size: int
+    #: EI_ABIVERSION: 2 is code object v4, 3 v5, 4 v6; None for SPIR-V
+    abi_version: int | None = None
+    #: the kernels that can be launched, sorted by name
+    kernels: Mapping[str, Resources] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class UnitRecord:
+    """What HIP chooses from: one bundle, or the bare code objects of a program."""
+
+    #: `plain`, `ccob`, `elf`, `offload-binary`, `kpack`
+    form: str
+    #: bytes that it takes in the file
+    size: int
+    #: by target ID, sorted
+    targets: Mapping[str, TargetRecord] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BinaryRecord:
+    """A binary with device code."""
+
+    #: the file name of what the user named: a wheel, a directory, the binary itself
+    artifact: str
+    #: the path inside of it, with `/` on every system
+    path: str
+    #: `rdc`, `per-tu`, or None where the file does not tell
+    linkage: str | None = None
+    units: tuple[UnitRecord, ...] = ()
+    #: of an RDC object: the functions that its bitcode defines, by target
+    bitcode: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    #: as it was read just now, with the whole path; no part of a snapshot's file
+    breadcrumb: str = field(default="", compare=False)
+    #: nothing of it was left unread; no part of a snapshot's file
+    whole: bool = field(default=True, compare=False)
+
+    @property
+    def name(self) -> str:
+        """How a report names it."""
+        if self.path == self.artifact:
+            return self.path
+        return f"{self.artifact}{SEPARATOR}{self.path}"
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        found = {name for unit in self.units for name in unit.targets}
+        return tuple(sorted(found.union(self.bitcode)))
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The binaries with device code of one or more artifacts, sorted by name."""
+
+    binaries: tuple[BinaryRecord, ...]
+
+
+#: resources of the kernels of a code object, by kernel name; by `id()` of the code object
+Found = Mapping[int, Mapping[str, Resources]]
+
+
+def of_artifacts(artifacts: Iterable[Artifact]) -> Snapshot:
+    """What artifacts hold that were read without the resources of their kernels."""
+    found = [
+        record(artifact.path, binary)
+        for artifact in artifacts
+        for binary in artifact.binaries
+        if binary.device_code
+    ]
+    return sorted_(found)
+
+
+def sorted_(binaries: Iterable[BinaryRecord]) -> Snapshot:
+    return Snapshot(tuple(sorted(binaries, key=lambda one: (one.artifact, one.path))))
+
+
+def record(artifact: str, binary: Binary, found: Found | None = None) -> BinaryRecord:
+    """What a binary of an artifact (by its path) holds.
+
+    Units come in the order of their kernels: the order of objects on a link line is
+    nobody's business.
+    """
+    recorded = [_unit(unit, found or {}) for unit in units(binary)]
+    return BinaryRecord(
+        _artifact_name(artifact),
+        _inner_path(artifact, binary.path),
+        binary.linkage and binary.linkage.value,
+        tuple(sorted(recorded, key=_contents)),
+        _functions(binary),
+        binary.path,
+        _whole(binary),
+    )
+
+
+def _whole(binary: Binary) -> bool:
+    parts = [e.code_object for bundle in binary.bundles for e in bundle.hip_entries]
+    contents = [one.content for one in binary.bitcode]
+    unread = [p for p in (*parts, *contents) if isinstance(p, Unreadable)]
+    return not (unread or binary.unreadable)
+
+
+def _contents(unit: UnitRecord) -> tuple[list[str], list[str], int]:
+    names = {name for target in unit.targets.values() for name in target.kernels}
+    return sorted(names), list(unit.targets), unit.size
+
+
+def _artifact_name(path: str) -> str:
+    return PurePath(os.path.normpath(path)).name or path
+
+
+def _inner_path(artifact: str, path: str) -> str:
+    if path == artifact:
+        return _artifact_name(artifact)
+    rest = path.removeprefix(artifact)
+    if os.sep == "\\":  # an archive's own names have `/` everywhere
+        rest = rest.replace(os.sep, "/")
+    return rest.lstrip("/" + SEPARATOR)
+
+
+def _functions(binary: Binary) -> dict[str, frozenset[str]]:
+    """The bitcode of an RDC object; what can't be read has a finding of its own."""
+    return {
+        one.name: frozenset(
+            one.content.functions if isinstance(one.content, Bitcode) else ()
+        )
+        for one in sorted(binary.bitcode, key=lambda one: one.name)
+    }
+
+
+def _unit(unit: Unit, found: Found) -> UnitRecord:
+    entries: dict[str, list[Entry]] = {}
+    for entry in unit.entries:
+        if entry.size:
+            name = str(entry.id.target_id or entry.id.target_name)
+            entries.setdefault(name, []).append(entry)
+    return UnitRecord(
+        unit.bundles[0].form.value,
+        sum(bundle.size for bundle in unit.bundles),
+        {name: _target(entries[name], found) for name in sorted(entries)},
+    )
+
+
+def _target(entries: Iterable[Entry], found: Found) -> TargetRecord:
+    """The code for a target: of one entry, or of several bare code objects."""
+    size = 0
+    abi_version: int | None = None
+    rows: list[tuple[str, Resources]] = []
+    for entry in entries:
+        size += entry.size
+        if isinstance(entry.code_object, CodeObject):
+            abi_version = entry.code_object.abi_version
+            known = found.get(id(entry.code_object), {})
+            rows += [(k, known.get(k, UNKNOWN)) for k in entry.code_object.kernels]
+    return TargetRecord(size, abi_version, _kernels(rows))
+
+
+def _kernels(rows: Iterable[tuple[str, Resources]]) -> dict[str, Resources]:
+    """By names that another build gives too.
+
+    An RDC compile appends a hash of the build directory to static kernels; those that
+    are then called alike are numbered by what they take.
+    """
+    kernels: dict[str, Resources] = {}
+    seen: Counter[str] = Counter()
+    for name, row in sorted(((plain_kernel(n), row) for n, row in rows), key=_rank):
+        seen[name] += 1
+        kernels[name if seen[name] == 1 else f"{name}#{seen[name]}"] = row
+    return kernels
+
+
+def _rank(named: tuple[str, Resources]) -> tuple[str, list[int]]:
+    name, row = named
+    return name, [-1 if value is None else value for value in row]

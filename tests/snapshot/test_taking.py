@@ -1,0 +1,164 @@
+"""What a snapshot records of binaries whose bytes the tests write."""
+
+import io
+import zipfile
+
+import pytest
+
+from kinspect import Unreadable, api
+from kinspect.snapshot import Resources, load, of_artifacts, save, take, text
+from tests.conftest import SAMPLES
+from tests.writers import Host, Kernel, Slot, bundle, ccob, code_object
+from tests.writers.bundles import device
+
+RESOURCES = {
+    "vgpr_count": 96,
+    "agpr_count": 32,
+    "sgpr_count": 40,
+    "group_segment_fixed_size": 1024,
+    "private_segment_fixed_size": 16,
+    "kernarg_segment_size": 56,
+    "wavefront_size": 64,
+    "max_flat_workgroup_size": 256,
+    "vgpr_spill_count": 3,
+    "sgpr_spill_count": 2,
+}
+A = code_object("gfx942", Kernel("_Z1av", fields=RESOURCES), "_Z1bv")
+B = code_object("gfx950", "_Z1av")
+PAIR = bundle(("gfx942", A), ("gfx950", B))
+
+
+def taken(*paths):
+    problems: list[Unreadable] = []
+    snapshot = take(paths, problems=problems)
+    assert problems == []
+    return snapshot
+
+
+def wheel(path, members):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return path
+
+
+def test_targets_kernels_and_resources(tmp_path):
+    path = tmp_path / "l.so"
+    path.write_bytes(Host(PAIR).build().data)
+    (binary,) = taken(path).binaries
+    assert (binary.artifact, binary.path, binary.name) == ("l.so",) * 3
+    (unit,) = binary.units
+    assert (unit.form, unit.size) == ("plain", len(PAIR))
+    assert {name: (one.size, one.abi_version) for name, one in unit.targets.items()} == {
+        "gfx942": (len(A), 3),
+        "gfx950": (len(B), 3),
+    }
+    kernels = unit.targets["gfx942"].kernels
+    assert list(kernels) == ["_Z1av", "_Z1bv"]
+    assert kernels["_Z1av"] == Resources(**RESOURCES)
+    # what the writer puts into each kernel: nothing of AGPRs and spills
+    assert kernels["_Z1bv"] == Resources(4, None, 12, 0, 0, 8, 64, 1024)
+    assert list(unit.targets["gfx950"].kernels) == ["_Z1av"]
+
+
+def test_what_can_not_be_launched_is_no_kernel(tmp_path):
+    path = tmp_path / "l.co"
+    path.write_bytes(code_object("gfx942", Kernel("a", descriptor=False), "b"))
+    (binary,) = taken(path).binaries
+    assert list(binary.units[0].targets["gfx942"].kernels) == ["b"]
+
+
+def test_an_empty_slot_is_no_code(tmp_path):
+    path = tmp_path / "l.hipfb"
+    path.write_bytes(bundle(("gfx942", A), Slot(device("gfx950"), b"")))
+    problems: list[Unreadable] = []
+    (binary,) = take([path], problems=problems).binaries
+    assert binary.targets == ("gfx942",)
+
+
+def test_the_hash_that_an_rdc_compile_appends_is_left_out(tmp_path):
+    """It is of paths, so that it differs from machine to machine; the rest is kept."""
+    names = ["_ZL1sv.intern.0123456789abcdef", "_ZL1sv.intern.fedcba9876543210", "_Z1fv"]
+    path = tmp_path / "l.co"
+    path.write_bytes(code_object("gfx942", *names))
+    (binary,) = taken(path).binaries
+    assert list(binary.units[0].targets["gfx942"].kernels) == [
+        "_Z1fv",
+        "_ZL1sv",
+        "_ZL1sv#2",
+    ]
+
+
+def test_units_come_in_the_order_of_their_kernels_and_not_of_the_link(tmp_path):
+    parts = [
+        ccob(bundle(("gfx942", code_object("gfx942", name))), 2) for name in ("a", "b", "c")
+    ]
+    texts = set()
+    for order in ([0, 1, 2], [2, 0, 1]):
+        path = tmp_path / "l.hipfb"
+        path.write_bytes(b"".join(parts[index] for index in order))
+        texts.add("".join(text(taken(path), "1")))
+    assert len(texts) == 1
+
+
+def test_paths_are_those_inside_of_the_artifact(tmp_path, monkeypatch):
+    data = Host(PAIR).build().data
+    wheel(tmp_path / "p-1.0-py3-none-any.whl", {"p/l.so": data, "p/host.py": b"pass"})
+    inner = io.BytesIO((tmp_path / "p-1.0-py3-none-any.whl").read_bytes())
+    (tmp_path / "d" / "e").mkdir(parents=True)
+    (tmp_path / "d" / "e" / "l.so").write_bytes(data)
+    wheel(tmp_path / "d" / "w.zip", {"p.whl": inner.getvalue()})
+    monkeypatch.chdir(tmp_path / "d")
+    for directory in (tmp_path / "d", "../d/", "../d"):
+        assert [(one.artifact, one.path) for one in taken(directory).binaries] == [
+            ("d", "e/l.so"),
+            ("d", "w.zip!p.whl!p/l.so"),
+        ]
+    (one,) = taken("../p-1.0-py3-none-any.whl").binaries
+    assert (one.artifact, one.path) == ("p-1.0-py3-none-any.whl", "p/l.so")
+    assert [one.path for one in taken(".").binaries] == ["e/l.so", "w.zip!p.whl!p/l.so"]
+
+
+def test_bitcode_is_recorded_by_target():
+    found = taken(SAMPLES / "librocshmem.a").binaries
+    assert [one.path for one in found] == [
+        "rocshmem_context.o",
+        "rocshmem_team_collectives.o",
+    ]
+    for one in found:
+        assert one.targets == ("gfx942", "gfx950")
+        assert one.bitcode["gfx942"] == one.bitcode["gfx950"]
+        assert any("rocshmem" in name for name in one.bitcode["gfx942"])
+
+
+def test_what_can_not_be_read_is_told(tmp_path):
+    path = wheel(
+        tmp_path / "w.whl", {"l.so": Host(bundle(("gfx942", A))[:80]).build().data}
+    )
+    problems: list[Unreadable] = []
+    take([path], problems=problems)
+    assert [one.where.path for one in problems] == [f"{path}!l.so"]
+    path.write_bytes(bundle(("gfx942", A[:100])))
+    problems.clear()
+    take([path], problems=problems)
+    assert "needs" in problems[0].message or "truncated" in problems[0].message
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["deep_ep_both.so", "kinds_rdc.so", "embedded.so", "librocshmem.a", "generic.so"],
+)
+def test_what_verify_sees_is_what_was_recorded_but_for_the_resources(name, tmp_path):
+    path = SAMPLES / name
+    save(taken(path), str(tmp_path / "s.json"), "1")
+    seen = of_artifacts([api.inspect(path)])
+    recorded = load(str(tmp_path / "s.json"))
+    assert [one.targets for one in seen.binaries] == [
+        one.targets for one in recorded.binaries
+    ]
+    for mine, theirs in zip(seen.binaries, recorded.binaries, strict=True):
+        assert mine.bitcode == theirs.bitcode
+        for one, other in zip(mine.units, theirs.units, strict=True):
+            assert {t: list(r.kernels) for t, r in one.targets.items()} == {
+                t: list(r.kernels) for t, r in other.targets.items()
+            }
