@@ -70,3 +70,7 @@ class TargetError(KinspectError):
 
 class UsageError(KinspectError):
     """A request that contradicts itself or names something that does not exist."""
+
+
+class OutputError(KinspectError):
+    """A report that could not be written where it was asked for."""

@@ -4,15 +4,18 @@ import re
 from functools import lru_cache
 from typing import Final
 
-#: controls, bidirectional and zero-width signs, separators, lone surrogates
+#: controls, bidirectional and zero-width signs, separators, lone surrogates, and the two
+#: that XML does not know; then what build systems take for commands in a log: `::error::`
+#: at the start of a line (GitHub), `##vso[`, `##[` and `##teamcity[` anywhere in it
 _UNSAFE: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
-    "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+    "\ufff9-\ufffb\ufffe\uffff\ud800-\udfff\U000e0000-\U000e007f]"
+    r"|(?<!\S):(?=:)|(?<=#)#(?=\w*\[)"
 )
 
 
 def escape(text: str) -> str:
-    """`text` with everything that could move a cursor or forge a line spelled out."""
+    """`text` with all that could move a cursor, forge a line or a command spelled out."""
     return _UNSAFE.sub(lambda match: _spelled(ord(match[0])), text)
 
 

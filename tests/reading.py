@@ -8,7 +8,7 @@ from kinspect.errors import FormatError
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Artifact, Binary, Finding, Report, Verdict
 from kinspect.policy import Policy
-from kinspect.render import json, text
+from kinspect.render import json, listing, text
 from kinspect.view import Memory, View
 from kinspect.walk import read_binary
 
@@ -63,7 +63,7 @@ def survives(data: bytes) -> Verdict:
     report = Report("0", ("gfx942", "gfx950"), (found,), findings, verdict)
     json.report(report)
     text.report(report, verbose=1)
-    text.listing([found], verbose=1)
+    listing.listing([found], verbose=1)
     return verdict
 
 

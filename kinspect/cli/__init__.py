@@ -100,10 +100,18 @@ def main() -> None:
         click.echo("interrupted", err=True)
         code = INTERRUPTED
     except (BrokenPipeError, ReaderGone):
-        # The reader went away (| head). Python would complain again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
         code = Exit.COULD_NOT_TELL
     except KinspectError as error:
         click.echo(f"kinspect: error: {escape(str(error))}", err=True)
         code = Exit.COULD_NOT_TELL
+    except OSError as error:  # stdout is full; without this, 1 would say: a violation
+        click.echo(f"kinspect: error: standard output: {error.strerror}", err=True)
+        _forget_output()
+        code = Exit.COULD_NOT_TELL
     sys.exit(code)
+
+
+def _forget_output() -> None:
+    """Nobody takes the output any more. Python would try, and complain, again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

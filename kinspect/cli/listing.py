@@ -53,10 +53,10 @@ def command(
             from kinspect.render import json  # noqa: PLC0415
 
             return json.listing(artifacts, __version__)
-        from kinspect.render import text  # noqa: PLC0415
+        from kinspect.render import listing  # noqa: PLC0415
 
         styled = options.use_color(color, to_file=to_file)
-        return text.listing(artifacts, color=styled, verbose=verbose)
+        return listing.listing(artifacts, color=styled, verbose=verbose)
 
     output.write(render)
     whole = all(

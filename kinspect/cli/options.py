@@ -7,7 +7,8 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from kinspect.errors import UsageError
+from kinspect.cli import files
+from kinspect.errors import OutputError, UsageError
 from kinspect.limits import DEFAULT, Limits
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -76,23 +77,36 @@ class Output:
                 message = f"--format {name!r}: expected one of {', '.join(known)}"
                 raise UsageError(message)
             self.targets.append((name, file or None))
-        if sum(file is None for _, file in self.targets) > 1:
+        self._check([file for _, file in self.targets])
+
+    def _check(self, files_: list[str | None]) -> None:
+        if files_.count(None) > 1:
             message = "--format: only one can go to stdout, the others want a file"
             raise UsageError(message)
+        for file in files_:
+            if file is not None and files_.count(file) > 1:
+                message = f"--format: two formats for one file, {file}"
+                raise UsageError(message)
+            if file is not None:
+                files.check(file)
 
     def write(self, render: Callable[[str, bool], str]) -> None:
-        """Write every format that was asked for; `render` is told if it goes to a file."""
+        """Write every format that was asked for; `render` is told if it goes to a file.
+
+        All of them are tried before an OutputError is raised for those that failed.
+        """
+        failed = []
         for name, file in self.targets:
             text = render(name, file is not None)
             if file is None:
                 write(text)
                 continue
             try:
-                with open(file, "w", encoding="utf-8", newline="\n") as stream:
-                    stream.write(text)
-            except OSError as error:
-                message = f"--format {name}={file}: {error.strerror}"
-                raise UsageError(message) from error
+                files.write(file, text)
+            except OutputError as error:
+                failed.append(str(error))
+        if failed:
+            raise OutputError("; ".join(failed))
 
 
 def write(text: str) -> None:

@@ -7,10 +7,12 @@ from typing import Any
 
 import click
 
-from kinspect.cli import options
+from kinspect.cli import options, step_summary
 from kinspect.cli.exit import Exit
 from kinspect.cli.options import F
+from kinspect.errors import OutputError
 from kinspect.model import Report, Verdict
+from kinspect.names import escape
 from kinspect.render import RENDERERS
 
 EXITS = {
@@ -44,7 +46,14 @@ class Reporting:
             found = import_module(RENDERERS[name]).report(report)
             return str(found)
 
-        self._output.write(render)
+        if any(name == "github" for name, _ in self._output.targets):
+            step_summary.append(report)
+        try:
+            self._output.write(render)
+        except OutputError as error:
+            if report.verdict is not Verdict.FAIL:
+                raise  # a pass that left no report is none
+            click.echo(f"kinspect: error: {escape(str(error))}", err=True)
         raise click.exceptions.Exit(EXITS[report.verdict])
 
 
@@ -55,7 +64,8 @@ _OPTIONS = (
     ),
     click.option("-q", "--quiet", is_flag=True, help="Print the last line only."),
     click.option(
-        "-v", "--verbose", count=True, help="Name the binaries without device code too."
+        "-v", "--verbose", count=True,
+        help="Show every bundle, and the binaries without device code; -vv every kernel.",
     ),
     options.no_color,
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""A report as text, JSON, …: each renderer takes a report and gives a string."""
+"""A report as text, JSON, JUnit XML, …: each renderer takes a report and gives a string."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -9,5 +9,10 @@ RENDERERS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "text": "kinspect.render.text",
         "json": "kinspect.render.json",
+        "junit": "kinspect.render.junit",
+        "sarif": "kinspect.render.sarif",
+        "github": "kinspect.render.github",
+        "gitlab": "kinspect.render.gitlab",
+        "markdown": "kinspect.render.markdown",
     }
 )

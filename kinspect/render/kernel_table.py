@@ -8,7 +8,7 @@ from tabulate import tabulate
 
 from kinspect.formats.metadata import Kernel
 from kinspect.names import demangle, escape
-from kinspect.render.text import count
+from kinspect.render.words import count
 
 COLUMNS: Final = {
     "vgpr_count": "VGPR",

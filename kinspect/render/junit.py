@@ -1,0 +1,135 @@
+"""A report as JUnit XML: a suite for each binary, a case for each required target.
+
+Source: the XSD of Jenkins' xUnit plugin, and the element order of Ant's formatter, which
+is stricter: properties, then cases; one failure or error in a case. GitLab shows the text
+of a failure and tells cases apart by class name and name.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+from xml.sax.saxutils import escape as _markup
+from xml.sax.saxutils import quoteattr
+
+from kinspect.loader import units
+from kinspect.model import Binary, Report
+from kinspect.names import escape
+from kinspect.render import matrix
+from kinspect.render.problems import Group, problems
+from kinspect.render.words import shortened, size
+
+#: the case of problems that name no required target
+REST: Final = "device code"
+
+#: how long the text of a case may be
+_LENGTH: Final = 20_000
+
+
+@dataclass(slots=True)
+class _Case:
+    groups: list[Group] = field(default_factory=list)
+    passed: str = ""
+
+    @property
+    def outcome(self) -> str:
+        """`failure`, `error` (could not be told) or nothing."""
+        errors = [group for group in self.groups if group.error]
+        if any(not group.rule.unknown for group in errors):
+            return "failure"
+        return "error" if errors else ""
+
+
+_Suite = dict[str, _Case]
+
+
+def report(report: Report) -> str:
+    """A file that Jenkins, GitHub's and GitLab's readers take."""
+    suites = _suites(report)
+    lines = ['<?xml version="1.0" encoding="UTF-8"?>']
+    everything = [case for suite in suites.values() for case in suite.values()]
+    lines.append(f'<testsuites name="kinspect" {_counts(everything)} time="0">')
+    properties = {binary.path: _properties(binary) for binary in matrix.carrying(report)}
+    for path, suite in suites.items():
+        lines += _suite(path, suite, properties.get(path, {}))
+    lines.append("</testsuites>")
+    return "\n".join(lines) + "\n"
+
+
+def _suites(report: Report) -> dict[str, _Suite]:
+    suites: dict[str, _Suite] = {}
+    for binary in matrix.carrying(report):
+        suite = suites.setdefault(binary.path, {})
+        for cell in matrix.cells(list(units(binary)), report):
+            suite.setdefault(str(cell.target), _Case()).passed = _passed(cell)
+        suite.setdefault(REST, _Case())
+    for group in problems(report):
+        suite = suites.setdefault(group.first.path or "kinspect", {})
+        name = group.first.target
+        case = suite.setdefault(name if name in report.required and name else REST, _Case())
+        case.groups.append(group)
+    return suites
+
+
+def _passed(cell: matrix.Cell) -> str:
+    if not cell.total:
+        return ""
+    served = f"{len(cell.served)} of {cell.total} bundles"
+    return f"{served}, {cell.kernels:,} kernels, {size(cell.size)}"
+
+
+def _properties(binary: Binary) -> dict[str, str]:
+    return {"format": binary.format, "device code": ", ".join(matrix.facts(binary))}
+
+
+def _suite(path: str, suite: _Suite, properties: dict[str, str]) -> Iterator[str]:
+    yield f' <testsuite name={_quoted(path)} {_counts(suite.values())} time="0">'
+    if properties:
+        yield "  <properties>"
+        for name, value in properties.items():
+            yield f"   <property name={_quoted(name)} value={_quoted(value)}/>"
+        yield "  </properties>"
+    for name, case in suite.items():
+        head = f'  <testcase classname={_quoted(path)} name={_quoted(name)} time="0"'
+        inner = list(_case(case))
+        yield from [f"{head}>", *inner, "  </testcase>"] if inner else [f"{head}/>"]
+    yield " </testsuite>"
+
+
+def _case(case: _Case) -> Iterator[str]:
+    errors = [group for group in case.groups if group.error]
+    if errors:
+        first = errors[0].first
+        text = _text(errors)
+        yield (
+            f"   <{case.outcome} type={_quoted(first.rule)}"
+            f" message={_quoted(first.message)}>{text}</{case.outcome}>"
+        )
+    told = _text(group for group in case.groups if not group.error)
+    out = "\n".join(filter(None, (_markup(case.passed), told)))
+    if out:
+        yield f"   <system-out>{out}</system-out>"
+
+
+def _text(found: Iterable[Group]) -> str:
+    blocks = [
+        "\n".join(
+            f"{group.first.severity.value}[{group.first.rule}] {escape(line)}"
+            if not number
+            else f"  {escape(line)}"
+            for number, line in enumerate(group.told())
+        )
+        for group in found
+    ]
+    return _markup(shortened("\n".join(blocks), _LENGTH))
+
+
+def _counts(cases: Iterable[_Case]) -> str:
+    outcomes = [case.outcome for case in cases]
+    return (
+        f'tests="{len(outcomes)}" failures="{outcomes.count("failure")}"'
+        f' errors="{outcomes.count("error")}" skipped="0"'
+    )
+
+
+def _quoted(text: str) -> str:
+    return quoteattr(shortened(escape(text), _LENGTH))

@@ -1,0 +1,128 @@
+"""What a binary has for each required target, in numbers."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from kinspect.loader import Coverage, Unit, coverage, units
+from kinspect.model import Binary, Report, Severity, Verdict
+from kinspect.render.words import count
+from kinspect.runtime import Runtime
+from kinspect.target import TargetID
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One binary, or one of its bundles, on one required target."""
+
+    target: TargetID
+    coverages: tuple[Coverage, ...]
+
+    @property
+    def total(self) -> int:
+        """How many bundles HIP chooses from."""
+        return len(self.coverages)
+
+    @property
+    def served(self) -> tuple[Coverage, ...]:
+        return tuple(one for one in self.coverages if not one.missing)
+
+    @property
+    def kernels(self) -> int:
+        return sum(len(one.kernels) for one in self.served)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the code objects that HIP would load."""
+        return sum(entry.size for one in self.served for entry in one.entries)
+
+    @property
+    def fallbacks(self) -> tuple[str, ...]:
+        """`generic`, `spirv`: what serves it in place of code of its own."""
+        hows = {how.value for one in self.coverages for how in one.hows}
+        return tuple(sorted(hows - {"native"}))
+
+    @property
+    def status(self) -> str:
+        """`ok`, `by generic`, `MISSING`, `MISSING in part` or `SOME MODES ONLY`."""
+        missing = [one for one in self.coverages if one.missing]
+        if not missing and self.coverages:
+            return f"by {', '.join(self.fallbacks)}" if self.fallbacks else "ok"
+        if all(not one.entries for one in missing):
+            partly = " in part" if len(missing) < self.total else ""
+            return f"MISSING{partly}"
+        return "SOME MODES ONLY"
+
+    @property
+    def style(self) -> str:
+        """How bad that is: `ok`, `warning` or `error`."""
+        if self.status == "ok":
+            return "ok"
+        return "warning" if self.status.startswith("by ") else "error"
+
+
+def cells(found: Sequence[Unit], report: Report) -> list[Cell]:
+    """The units on each required target."""
+    return [_cell(found, TargetID.parse(text), report.runtime) for text in report.required]
+
+
+def _cell(found: Sequence[Unit], target: TargetID, runtime: Runtime) -> Cell:
+    return Cell(target, tuple(coverage(unit, target, runtime) for unit in found))
+
+
+def carrying(report: Report) -> Iterator[Binary]:
+    """The binaries with device code, or with what might be some."""
+    for artifact in report.artifacts:
+        for binary in artifact.binaries:
+            if binary.device_code or binary.bundles:
+                yield binary
+
+
+def facts(binary: Binary) -> list[str]:
+    """`RDC`, `1 bundle`, `2 targets`."""
+    targets = {e.id.target_name for b in binary.bundles for e in b.hip_entries}
+    targets |= {one.name for one in binary.bitcode}
+    told = [binary.linkage.words] if binary.linkage else []
+    if binary.bundles or not binary.bitcode:
+        told.append(count(len(binary.bundles), "bundle"))
+    told.append(count(len(targets), "target"))
+    return told
+
+
+VERDICTS = {Verdict.PASS: "OK", Verdict.FAIL: "FAILED", Verdict.UNKNOWN: "COULD NOT TELL"}
+
+
+def verdict(report: Report) -> tuple[str, str]:
+    """The verdict in a word, and its reason; names as they are in the file."""
+    errors = [f for f in report.findings if f.severity is Severity.ERROR]
+    warnings = sum(1 for f in report.findings if f.severity is Severity.WARNING)
+    beside = f", {count(warnings, 'warning')}" if warnings else ""
+    if report.verdict is Verdict.PASS:
+        reason = _passed(report)
+    elif report.verdict is Verdict.FAIL:
+        places = {finding.path for finding in errors}
+        reason = f"{count(len(errors), 'error')} in {_binaries(len(places))}"
+    else:
+        reason = _unknown(report, len(errors))
+    return VERDICTS[report.verdict], f"{reason}{beside}"
+
+
+def _passed(report: Report) -> str:
+    binaries = [b for a in report.artifacts for b in a.binaries if b.device_code]
+    bundles = sum(len(list(units(binary))) for binary in binaries)
+    objects = sum(1 for binary in binaries if binary.bitcode)
+    what = f"{count(bundles, 'bundle')} in {_binaries(len(binaries))}"
+    if objects:
+        with_code = f"{count(objects, 'RDC object')}, device bitcode to be linked"
+        what = f"{what}, {with_code}" if bundles else with_code
+    return f"{' and '.join(report.required)} in {what}"
+
+
+def _unknown(report: Report, errors: int) -> str:
+    if errors:
+        return f"{count(errors, 'part')} could not be read"
+    empty = next((a.path for a in report.artifacts if not a.binaries), "")
+    return "there is no binary to check" + (f" in {empty}" if empty else "")
+
+
+def _binaries(number: int) -> str:
+    return "1 binary" if number == 1 else f"{number} binaries"

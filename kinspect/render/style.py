@@ -1,0 +1,66 @@
+"""How text is laid out: colours, tables, and lines as wide as a terminal."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from tabulate import tabulate
+
+_STYLES: Final = {
+    "error": "\x1b[1;31m",
+    "warning": "\x1b[1;33m",
+    "note": "\x1b[1;36m",
+    "ok": "\x1b[32m",
+    "strong": "\x1b[1m",
+}
+_END: Final = "\x1b[0m"
+_COLOUR: Final = re.compile("\x1b\\[[0-9;]*m")
+
+
+class Style:
+    """Colours, or none."""
+
+    def __init__(self, *, color: bool) -> None:
+        self._color = color
+
+    def __call__(self, style: str, text: str) -> str:
+        return f"{_STYLES[style]}{text}{_END}" if self._color else text
+
+
+def table(rows: Sequence[Sequence[str]], headers: Sequence[str]) -> list[str]:
+    """The lines of a table, sizes to the right; none without rows."""
+    if not rows:
+        return []
+    align = ["right" if name == "size" else "left" for name in headers]
+    text = tabulate(rows, headers, tablefmt="plain", disable_numparse=True, colalign=align)
+    return [line.rstrip() for line in text.splitlines()]
+
+
+def wrapped(text: str, width: int) -> str:
+    """`text` with its long lines broken at spaces, two deeper than they began.
+
+    A word that is longer than a line stays whole, so that it can be copied.
+    """
+    return "\n".join(_broken(line, width) for line in text.split("\n"))
+
+
+def _broken(line: str, width: int) -> str:
+    if _length(line) <= width:
+        return line
+    bare = line.lstrip(" ")
+    indent = " " * (len(line) - len(bare))
+    lines, room = [indent], width - len(indent)
+    for word in bare.split(" "):
+        empty = not lines[-1].strip()
+        length = _length(word) + (not empty)
+        if length > room and not empty:
+            lines.append(f"{indent}  ")
+            room = width - len(indent) - 2
+            empty, length = True, length - 1
+        lines[-1] += word if empty else f" {word}"
+        room -= length
+    return "\n".join(lines)
+
+
+def _length(text: str) -> int:
+    return len(_COLOUR.sub("", text))
