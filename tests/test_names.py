@@ -26,6 +26,14 @@ from kinspect.names import demangle, escape
         ("\U000e0041", "\\U000e0041"),  # a tag character
         (b"caf\xe9".decode("utf-8", "surrogateescape"), "caf\\xe9"),
         ("\ud800", "\\ud800"),
+        ("\ufffe\uffff", "\\ufffe\\uffff"),  # no characters of XML
+        # what a build system would take for a command in its log
+        ("::error::all is well", "\\x3a:error::all is well"),
+        ("\t ::set-output name=x::y", "\\x09 \\x3a:set-output name=x::y"),
+        ("##vso[task.complete]", "#\\x23vso[task.complete]"),
+        ("x ##[group]y", "x #\\x23[group]y"),
+        ("###teamcity[x]", "##\\x23teamcity[x]"),
+        ("a::b ns::f(std::vector<int>) ## #[", "a::b ns::f(std::vector<int>) ## #["),
     ],
 )
 def test_what_is_not_to_be_seen_is_spelled_out(text, shown):
