@@ -9,7 +9,7 @@ from kinspect.cli import options
 from kinspect.cli.exit import Exit
 from kinspect.model import Unreadable
 from kinspect.names import escape
-from kinspect.render.text import count
+from kinspect.render.words import count
 from kinspect.version import __version__
 
 EPILOG = """\
