@@ -8,12 +8,12 @@ by itself (`hipModuleLoadData`).
 import heapq
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from kinspect.errors import FormatError, Where
 from kinspect.formats import amdgpu_elf, bitcode, bundle, ccob, code_object, offload_binary
-from kinspect.formats.container import Opener, Reader, form_of
+from kinspect.formats.container import Contents, Opener, Reader, form_of
 from kinspect.hosts import coff, elf
 from kinspect.hosts.host import HIPF, HIPK, Host, Wrapper
 from kinspect.limits import DEFAULT, Limits
@@ -86,6 +86,34 @@ def each_bundle(
         walk = _walk(view, Reader(limits, opener))
         if walk is not None:
             yield from walk.bundles()
+            yield from (*walk.host.unreadable, *walk.unreadable)
+    except FormatError as error:
+        yield Unreadable.of(error, view.where())
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A bundle with its bytes, which are valid until the next one is asked for."""
+
+    bundle: Bundle
+    contents: Contents
+
+
+def each_content(
+    view: View, limits: Limits = DEFAULT
+) -> Iterator[Packed | DeviceBitcode | Unreadable]:
+    """What a binary carries, with its bytes: bundles as they are listed, then bitcode.
+
+    Opens no code object, and inflates a bundle when its contents are asked for.
+    """
+    reader = Reader(limits)
+    try:
+        walk = _walk(view, reader)
+        if walk is not None:
+            for one in walk.bundles():
+                if reader.contents is not None:
+                    yield Packed(one, reader.contents)
+            yield from walk.bitcode()
             yield from (*walk.host.unreadable, *walk.unreadable)
     except FormatError as error:
         yield Unreadable.of(error, view.where())

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 from threading import Thread
 from typing import Final
 
-from kinspect.errors import FormatError
+from kinspect.errors import FormatError, Where
 from kinspect.formats import amdgpu_elf, bundle, ccob, offload_binary
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Bundle, CodeObject, Entry, Fault, Form, Unreadable
@@ -14,6 +15,9 @@ from kinspect.view import View
 
 #: what to do with each code object: parse it, or something else with its bytes
 Opener = Callable[[View], CodeObject | None]
+
+#: what entries lie in, and what is wrong with it
+Loaded = tuple[View, tuple[Fault, ...]]
 
 #: how much of a compressed bundle is inflated at first for its entry table
 HEAD: Final = 64 * 1024
@@ -54,6 +58,55 @@ def _digesting(inflated: View) -> Callable[[], int]:
     return wait
 
 
+def _faults(
+    header: ccob.Header, inflated: View, digest: int, where: Where
+) -> tuple[Fault, ...]:
+    """Where an inflated bundle is not what its header says."""
+    found = []
+    if len(inflated) < header.uncompressed:
+        message = (
+            f"inflates to {len(inflated)} bytes, its header says {header.uncompressed}"
+        )
+        found.append(Fault(message, where))
+    if digest != header.hash:
+        message = (
+            f"MD5 mismatch: the header says {header.hash:016x}, the inflated"
+            f" bundle has {digest:016x}"
+        )
+        found.append(Fault(message, where))
+    return tuple(found)
+
+
+class Contents:
+    """The bytes of a container, valid until its reader reads the next one.
+
+    A compressed container is inflated when its inside is first asked for.
+    """
+
+    def __init__(self, stored: View, load: Callable[[], Loaded] | None = None) -> None:
+        #: the container as the binary has it, header and all
+        self.stored = stored
+        self._load = load or (lambda: (stored, ()))
+
+    @cached_property
+    def _loaded(self) -> Loaded:
+        return self._load()
+
+    @property
+    def space(self) -> View:
+        """What the entries lie in; raises FormatError where it can't be inflated."""
+        return self._loaded[0]
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """What is wrong with the inside: it is short, or its checksum another."""
+        return self._loaded[1]
+
+    def entry(self, entry: Entry) -> View:
+        """The bytes of an entry; raises FormatError where they are not all there."""
+        return self.space.slice(entry.offset - self.space.start, entry.size)
+
+
 class Reader:
     """Reads containers, one after the other, sharing what can be shared.
 
@@ -65,6 +118,8 @@ class Reader:
         self.limits = limits
         self._opener = opener
         self._inflater = ccob.Inflater(limits)
+        #: the bytes of the container that was read last
+        self.contents: Contents | None = None
 
     @property
     def opens(self) -> bool:
@@ -91,6 +146,7 @@ class Reader:
 
     def _plain(self, view: View) -> Bundle:
         table = bundle.parse(view, self.limits)
+        self.contents = Contents(view.slice(0, table.size))
         # In a file, entries count from the start of the binary.
         entries = [
             replace(self._opened(entry, view), offset=view.start + entry.offset)
@@ -111,24 +167,16 @@ class Reader:
         header = ccob.parse(view, self.limits)
         layer = f"CCOB at {view.start:#x} inflated"
         inflated, table = self._table(header, layer)
-        faults = list(table.faults)
+        faults: tuple[Fault, ...] = ()
         entries = table.entries
         if self._opener is not None:
-            if len(inflated) < header.uncompressed:
-                message = (
-                    f"inflates to {len(inflated)} bytes, its header says"
-                    f" {header.uncompressed}"
-                )
-                faults.append(Fault(message, view.where()))
             digest_of = _digesting(inflated)
             entries = tuple(self._opened(entry, inflated) for entry in entries)
-            digest = digest_of()
-            if digest != header.hash:
-                message = (
-                    f"MD5 mismatch: the header says {header.hash:016x}, the inflated"
-                    f" bundle has {digest:016x}"
-                )
-                faults.append(Fault(message, view.where()))
+            faults = _faults(header, inflated, digest_of(), view.where())
+        self.contents = Contents(
+            view.slice(0, header.total),
+            lambda: (inflated, faults) if self.opens else self._inflated(view, layer),
+        )
         return Bundle(
             index=0,
             offset=view.start,
@@ -140,8 +188,13 @@ class Reader:
             method=header.method.name.lower(),
             uncompressed_size=header.uncompressed,
             header_size=table.header_size,
-            faults=tuple(faults),
+            faults=table.faults + faults,
         )
+
+    def _inflated(self, view: View, layer: str) -> Loaded:
+        header = ccob.parse(view, self.limits)
+        inflated = self._inflater.inflate(header, layer)
+        return inflated, _faults(header, inflated, ccob.digest(inflated), view.where())
 
     def _table(self, header: ccob.Header, layer: str) -> tuple[View, bundle.Table]:
         """The inflated bundle, or just enough of it, and its entry table."""
@@ -159,6 +212,7 @@ class Reader:
     def _bare(self, view: View) -> Bundle:
         size = amdgpu_elf.extent(view)
         whole = view.slice(0, size)
+        self.contents = Contents(whole)
         elf = amdgpu_elf.open_elf(whole, self.limits)
         target = from_e_flags(elf.header.e_flags, elf.abi_version)
         entry_id = EntryID.parse(f"hipv4-amdgcn-amd-amdhsa--{target.target or 'unknown'}")
@@ -174,6 +228,7 @@ class Reader:
 
     def _offload_binary(self, view: View) -> Bundle:
         binary = offload_binary.parse(view, self.limits)
+        self.contents = Contents(view.slice(0, binary.size), lambda: (binary.body, ()))
         entries = []
         for image in binary.images:
             kind = "hip" if image.is_hip else "openmp"

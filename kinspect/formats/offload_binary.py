@@ -105,6 +105,8 @@ class OffloadBinary:
     #: bytes once inflated, where version 3 compressed it
     uncompressed: int | None
     images: tuple[Image, ...]
+    #: what the images lie in: the container, inflated where it was compressed
+    body: View
 
 
 def parse(view: View, limits: Limits = DEFAULT) -> OffloadBinary:
@@ -138,7 +140,7 @@ def parse(view: View, limits: Limits = DEFAULT) -> OffloadBinary:
         _image(body, entry, string, limits)
         for entry in body.records(EntryHeader, entries, count, stride)
     )
-    return OffloadBinary(prefix.version, prefix.size, uncompressed, images)
+    return OffloadBinary(prefix.version, prefix.size, uncompressed, images, body)
 
 
 def parse_all(view: View, limits: Limits = DEFAULT) -> Iterator[tuple[int, OffloadBinary]]:

@@ -15,7 +15,7 @@ from kinspect.model import (
     Report,
     Unreadable,
 )
-from kinspect.render.uri import entry_uri
+from kinspect.uri import entry_uri
 
 SCHEMA_VERSION: Final = 1
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from kinspect.model import Artifact, Binary, Form, Unreadable
 from kinspect.names import escape
 from kinspect.render.style import Style, table
-from kinspect.render.uri import entry_uri
 from kinspect.render.words import count, size
+from kinspect.uri import entry_uri
 
 
 def listing(artifacts: Iterable[Artifact], *, color: bool = False, verbose: int = 0) -> str:

@@ -14,8 +14,8 @@ from kinspect.names import brief, escape
 from kinspect.render.matrix import verdict
 from kinspect.render.place import outer
 from kinspect.render.problems import NOTHING, Group, fingerprints, problems
-from kinspect.render.uri import file_uri
 from kinspect.render.words import count, shortened
+from kinspect.uri import file_uri
 
 _SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 

@@ -12,7 +12,7 @@ from kinspect.formats import offload_binary as reader
 from kinspect.formats.container import Reader
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import CodeObject, Form
-from kinspect.render.uri import entry_uri
+from kinspect.uri import entry_uri
 from tests.reading import ends_well, flips, view
 from tests.writers import Image, bitcode, code_object, offload_binary
 from tests.writers.offload import BITCODE
