@@ -2,14 +2,18 @@
 
 import json
 import os
+import re
 import resource
 import stat
 import subprocess
 import sys
 import threading
 
+import jsonschema
 import pytest
 
+from kinspect import schemas
+from kinspect.render.style import wrapped
 from tests.writers import Host, bundle, code_object
 
 A, B = code_object("gfx942"), code_object("gfx950")
@@ -179,3 +183,67 @@ def test_all_summaries_of_a_step_stay_below_what_github_takes(files, before):
     assert (files / "summary").read_text("utf-8").count("kinspect: FAILED") == (
         before < 1_048_000
     )
+
+
+# --- schemas ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["report", "kernel", "snapshot"])
+def test_a_schema_is_printed_and_is_one(name):
+    done = kinspect("schema", name)
+    assert (done.returncode, done.stderr) == (0, "")
+    schema = json.loads(done.stdout)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert schema["$id"].startswith(f"urn:kinspect:{name}:")
+    if name == "report":
+        assert kinspect("schema").stdout == done.stdout
+
+
+def test_every_schema_is_named_in_the_help():
+    told = kinspect("schema", "--help").stdout
+    assert all(f"{name}" in told for name in schemas.names())
+    done = kinspect("schema", "reports")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "did you mean report?" in done.stderr
+
+
+def test_kernels_are_valid_by_their_schema():
+    check = jsonschema.Draft202012Validator(json.loads(schemas.kernel()))
+    rows = json.loads(kinspect("kernels", "--format", "json", "good.so").stdout)
+    lines = kinspect("kernels", "--format", "jsonl", "good.so").stdout.splitlines()
+    assert len(rows) == len(lines) == 2
+    for row in [*rows, *map(json.loads, lines)]:
+        check.validate(row)
+
+
+# --- the width of a terminal --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 160])
+def test_long_lines_are_broken_at_spaces_and_lose_nothing(width):
+    text = (
+        "  \x1b[1mhead[one]\x1b[0m " + "word " * 60 + "\n\n"
+        "  gfx942    1/1  ok\n    " + "x" * 200 + " y\n"
+    )
+    shown = wrapped(text, width)
+    for line in shown.splitlines():
+        bare = re.sub("\x1b\\[[0-9;]*m", "", line)
+        assert len(bare) <= width or " " not in bare.strip()
+    assert shown.split() == text.split()
+    assert "\n    word" in shown  # two deeper than the line began
+    assert shown.splitlines().count("  gfx942    1/1  ok") == 1
+    assert wrapped(shown, 10_000) == shown
+
+
+def test_only_a_terminal_has_a_width(files):
+    env = {"COLUMNS": "40", "TERM": "xterm"}
+    piped = kinspect("verify", "lacks.so", env=env).stdout
+    assert max(map(len, piped.splitlines())) > 40
+    command = f"{sys.executable} -m kinspect verify --no-color lacks.so"
+    done = subprocess.run(
+        ["script", "-qec", command, "/dev/null"], capture_output=True, text=True,
+        check=False, env=CLEAN | env,
+    )  # fmt: skip
+    lines = done.stdout.replace("\r\n", "\n").splitlines()
+    assert max(map(len, lines)) <= 40
+    assert " ".join(done.stdout.split()) == " ".join(piped.split())

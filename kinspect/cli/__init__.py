@@ -24,6 +24,7 @@ COMMANDS: Final = MappingProxyType(
         "verify": ("verify", "Assert that the required targets are packed."),
         "explain": ("explain", "Explain what HIP would load on a device, and why."),
         "snapshot": ("snapshot", "Record what is there, as a baseline for later builds."),
+        "schema": ("schema", "Print the JSON Schema of a report."),
         "rules": ("rules", "Explain what a rule means and how to mend it."),
     }
 )

@@ -1,5 +1,7 @@
 """Where a report goes and how it looks; `verify` and `audit` share these options."""
 
+import shutil
+import sys
 from collections.abc import Callable
 from functools import update_wrapper
 from importlib import import_module
@@ -42,7 +44,8 @@ class Reporting:
         def render(name: str, to_file: bool) -> str:
             if name == "text":
                 styled = options.use_color(self._color, to_file=to_file)
-                return text(report, color=styled, verbose=self._verbose)
+                told = text(report, color=styled, verbose=self._verbose)
+                return told if to_file else _fitted(told)
             found = import_module(RENDERERS[name]).report(report)
             return str(found)
 
@@ -55,6 +58,15 @@ class Reporting:
                 raise  # a pass that left no report is none
             click.echo(f"kinspect: error: {escape(str(error))}", err=True)
         raise click.exceptions.Exit(EXITS[report.verdict])
+
+
+def _fitted(text: str) -> str:
+    """Lines as wide as the terminal. A log keeps them whole: they can be searched."""
+    if not sys.stdout.isatty():
+        return text
+    from kinspect.render.style import wrapped  # noqa: PLC0415
+
+    return wrapped(text, shutil.get_terminal_size().columns)
 
 
 _OPTIONS = (

@@ -1,17 +1,31 @@
 """JSON Schemas of what kinspect prints, shipped with it."""
 
 from importlib import resources
+from typing import Final
+
+_END: Final = ".schema.json"
+
+
+def names() -> list[str]:
+    """`kernel`, `report`, …"""
+    files = resources.files(__package__).iterdir()
+    return sorted(f.name.removesuffix(_END) for f in files if f.name.endswith(_END))
+
+
+def read(name: str) -> str:
+    return resources.files(__package__).joinpath(f"{name}{_END}").read_text("utf-8")
 
 
 def report() -> str:
     """The schema of `verify --format json` and `list --format json`."""
-    return _read("report.schema.json")
+    return read("report")
 
 
 def snapshot() -> str:
     """The schema of what `kinspect snapshot` writes."""
-    return _read("snapshot.schema.json")
+    return read("snapshot")
 
 
-def _read(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text("utf-8")
+def kernel() -> str:
+    """The schema of an object of `kernels --format json`, or a line of `jsonl`."""
+    return read("kernel")
