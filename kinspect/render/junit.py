@@ -16,7 +16,7 @@ from kinspect.model import Binary, Report
 from kinspect.names import escape
 from kinspect.render import matrix
 from kinspect.render.problems import Group, problems
-from kinspect.render.words import shortened, size
+from kinspect.render.words import count, shortened, size
 
 #: the case of problems that name no required target
 REST: Final = "device code"
@@ -73,8 +73,8 @@ def _suites(report: Report) -> dict[str, _Suite]:
 def _passed(cell: matrix.Cell) -> str:
     if not cell.total:
         return ""
-    served = f"{len(cell.served)} of {cell.total} bundles"
-    return f"{served}, {cell.kernels:,} kernels, {size(cell.size)}"
+    served = f"{len(cell.served)} of {count(cell.total, 'bundle')}"
+    return f"{served}, {count(cell.kernels, 'kernel')}, {size(cell.size)}"
 
 
 def _properties(binary: Binary) -> dict[str, str]:
