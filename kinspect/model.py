@@ -95,6 +95,8 @@ class Bitcode:
     #: the compiler that wrote it: `LLVM19.1.7`
     producer: str
     triple: str
+    #: the file that it was compiled from, as the compiler was called with it
+    source: str
     #: every `target-cpu` of its functions
     processors: tuple[str, ...]
     #: functions that others can call

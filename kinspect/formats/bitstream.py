@@ -34,6 +34,8 @@ BLOB: Final = 5
 CHAR6_LETTERS: Final = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._"
 #: the widest field that LLVM's reader takes (BitstreamReader.cpp)
 WIDEST: Final = 64
+#: what may follow the last block, in bits
+PADDING: Final = 64
 #: LLVM nests its blocks four deep
 DEEPEST: Final = 16
 
@@ -145,8 +147,12 @@ class _Reader:
     # --- blocks -----------------------------------------------------------------------
 
     def blocks(self) -> Iterator[Block | End | Record]:
-        """What stands at the top: blocks alone, padded to four bytes."""
-        while self.bits - self.at >= 32:
+        """What stands at the top: blocks alone.
+
+        Up to eight bytes behind the last one are padding that some tools leave, as
+        LLVM's reader takes it (BitcodeReader.cpp, getBitcodeFileContents).
+        """
+        while self.bits - self.at > PADDING:
             if self.fixed(2) != ENTER_SUBBLOCK:
                 self.fail("expected a block")
             yield from self.block()

@@ -1,6 +1,6 @@
 """Device bitcode: what it is for, what it defines; damaged in every byte, it is told."""
 
-import subprocess
+import re
 from struct import pack
 
 import pytest
@@ -67,6 +67,13 @@ def test_no_cut_of_a_file_defines_less(layout):
             assert parse(data[:size]) == whole
 
 
+def test_padding_behind_the_last_block_is_no_part_of_it(layout):
+    data = layout["gfx942"]
+    assert parse(data + bytes(8)) == parse(data)
+    with pytest.raises(FormatError):
+        parse(data + bytes(12))
+
+
 def test_every_spoiled_byte_ends_in_a_result_or_a_format_error(layout):
     data = layout["gfx942"]
     good = sum(ends_well(parse, spoiled) for spoiled in flips(data, range(0, len(data), 7)))
@@ -84,12 +91,86 @@ def test_what_holds_no_module_is_no_bitcode(data):
         parse(data)
 
 
-def nm(run, path) -> tuple[set[str], set[str]]:
-    """The undefined and the defined global symbols, by LLVM's own reader."""
-    rows = [line.split()[:2] for line in run("llvm-nm-19", "-P", path).splitlines()]
-    undefined = {name for name, letter in rows if letter == "U"}
-    return undefined, {n for n, letter in rows if letter.isupper() and letter != "U"}
+# --- against LLVM's own reader ----------------------------------------------------------
 
+
+def nm(run, path) -> dict[str, tuple[set[str], set[str]]]:
+    """The undefined and the defined global symbols of every member, by LLVM's reader."""
+    found: dict[str, tuple[set[str], set[str]]] = {}
+    member = ""
+    found[member] = set(), set()
+    for line in run("llvm-nm-19", "-P", path).splitlines():
+        if match := re.fullmatch(r"(\S+):", line):
+            member = match[1]
+            found[member] = set(), set()
+        elif line:
+            name, letter, *_ = line.rsplit(" ", 3)
+            undefined, defined = found[member]
+            if letter == "U":
+                undefined.add(name)
+            elif letter.isupper():
+                defined.add(name)
+    # where a file holds several modules, one may define what another lacks
+    return {name: (lacks - has, has) for name, (lacks, has) in found.items()}
+
+
+def symbols(found: Bitcode) -> tuple[set[str], set[str]]:
+    return set(found.undefined), {*found.functions, *found.variables}
+
+
+#: every kind of symbol that LLVM IR has
+SHAPES = """
+source_filename = "shapes.hip"
+target triple = "amdgcn-amd-amdhsa"
+$folded = comdat any
+@plain = addrspace(1) global i32 1
+@constant = addrspace(4) constant i32 2
+@weak_variable = weak addrspace(1) global i32 3
+@common_variable = common addrspace(1) global i32 0
+@internal_variable = internal addrspace(1) global i32 4
+@private_variable = private addrspace(1) global i32 5
+@elsewhere_variable = external addrspace(1) global i32
+@perhaps_variable = extern_weak addrspace(1) global i32
+@hidden_variable = hidden addrspace(1) global i32 6
+@available_variable = available_externally addrspace(1) global i32 8
+@note = addrspace(1) global i32 9, section "llvm.metadata"
+@placed = addrspace(1) global i32 10, section "placed"
+@folded = linkonce_odr addrspace(1) global i32 11, comdat
+@shared = external addrspace(3) global [0 x i32]
+@llvm.used = appending addrspace(1) global [1 x ptr] [ptr @defined], section "llvm.metadata"
+@alias_of_function = alias i32 (i32), ptr @defined
+@weak_alias = weak alias i32 (i32), ptr @defined
+@alias_of_alias = alias i32 (i32), ptr @alias_of_function
+@internal_alias = internal alias i32 (i32), ptr @defined
+@alias_of_variable = alias i32, ptr addrspace(1) @plain
+@alias_of_expression = alias i8, ptr addrspace(1) getelementptr (i8, ptr addrspace(1) @placed, i64 1)
+@resolved = ifunc i32 (i32), ptr @resolver
+define ptr @resolver() { ret ptr @defined }
+define i32 @defined(i32 %n) #0 { %r = call i32 @declared(i32 %n) ret i32 %r }
+define weak i32 @weak_function(i32 %n) #0 { ret i32 %n }
+define linkonce i32 @linkonce_function(i32 %n) #0 { ret i32 %n }
+define linkonce_odr hidden i32 @linkonce_hidden(i32 %n) #0 { ret i32 %n }
+define protected i32 @protected_function(i32 %n) #0 { ret i32 %n }
+define internal i32 @internal_function(i32 %n) #0 { ret i32 %n }
+define private i32 @private_function(i32 %n) #0 { ret i32 %n }
+define available_externally i32 @available_function(i32 %n) #0 { ret i32 %n }
+define protected amdgpu_kernel void @kernel(ptr addrspace(1) %p) #0 { ret void }
+define weak_odr amdgpu_kernel void @weak_kernel(ptr addrspace(1) %p) #0 { ret void }
+define internal amdgpu_kernel void @internal_kernel(ptr addrspace(1) %p) #0 { ret void }
+define i32 @"quoted name"(i32 %n) #0 { ret i32 %n }
+declare i32 @declared(i32)
+declare extern_weak i32 @perhaps(i32)
+declare i32 @llvm.amdgcn.workitem.id.x()
+attributes #0 = { "target-cpu"="gfx942" }
+"""
+
+#: a module that ThinLTO splits in two: the second has what carries type metadata
+SPLIT = """
+target triple = "amdgcn-amd-amdhsa"
+@typed = global i32 0, !type !0
+define i32 @beside() { ret i32 0 }
+!0 = !{i64 0, !"t"}
+"""
 
 SOURCE = """
 __attribute__((device)) int elsewhere(int);
@@ -101,47 +182,88 @@ template <int N> __attribute__((global)) void kernel(int *p) { *p = doubled(N) +
 template __attribute__((global)) void kernel<1>(int *);
 template __attribute__((global)) void kernel<2>(int *);
 """
+DEVICE_ONLY = ["-x", "hip", "-nogpulib", "-nogpuinc", "-fgpu-rdc"]
+DEVICE_ONLY += ["--offload-device-only", "-emit-llvm", "-O1", "-c"]
+
+
+@pytest.fixture
+def compiled(run, tmp_path):
+    """Bitcode by clang-19, as a file of its own."""
+
+    def build(name: str, *options: str, target: str = "gfx942", source: str = SOURCE):
+        path = tmp_path / f"{name}.hip"
+        path.write_text(source)
+        out = tmp_path / f"{name}.{target}.bc"
+        run("clang-19", *DEVICE_ONLY, *options, f"--offload-arch={target}", path, "-o", out)
+        return out
+
+    return build
 
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("target", ["gfx942", "gfx90a"])
-def test_symbols_are_those_of_llvm_nm(run, tmp_path, target):
-    source, out = tmp_path / "a.hip", tmp_path / "a.bc"
-    source.write_text(SOURCE)
-    options = f"-x hip -nogpulib -nogpuinc -fgpu-rdc --offload-arch={target} -O1"
-    run(
-        "clang-19", *options.split(), "--offload-device-only", "-emit-llvm", "-c", source,
-        "-o", out,
-    )  # fmt: skip
+def test_symbols_are_those_of_llvm_nm(run, compiled, target):
+    out = compiled("a", target=target)
     found = parse(out.read_bytes())
-    undefined, defined = nm(run, out)
-    assert set(found.undefined) == undefined == {"_Z9elsewherei"}
-    assert {*found.functions, *found.variables} == defined
+    assert symbols(found) == nm(run, out)[""]
+    assert found.undefined == ("_Z9elsewherei",)
     assert set(found.kernels) == {"_Z6kernelILi1EEvPi", "_Z6kernelILi2EEvPi"}
     assert found.processors == (target,)
+    assert found.source.endswith("a.hip")
 
 
 @pytest.mark.oracle
-def test_symbols_of_every_member_of_an_archive_are_those_of_llvm_nm(run, tmp_path):
-    compared = 0
+def test_every_kind_of_symbol_is_that_of_llvm_nm(run, tmp_path):
+    source, out = tmp_path / "shapes.ll", tmp_path / "shapes.bc"
+    source.write_text(SHAPES)
+    run("llvm-as-19", source, "-o", out)
+    found = parse(out.read_bytes())
+    assert symbols(found) == nm(run, out)[""]
+    assert {"alias_of_function", "alias_of_alias", "resolved"} <= {*found.functions}
+    assert {"alias_of_variable", "alias_of_expression"} <= {*found.variables}
+    assert found.kernels == ("kernel", "weak_kernel")
+    assert found.source == "shapes.hip"
+
+
+@pytest.mark.oracle
+def test_symbols_of_every_member_of_an_archive_are_those_of_llvm_nm(
+    run, compiled, tmp_path
+):
+    """Full and thin LTO, split modules, a wrapper, aliases, several modules in a file."""
     for target in ("gfx942", "gfx90a"):
-        for name in ("one", "two"):
-            source = tmp_path / f"{name}.hip"
-            source.write_text(SOURCE.replace("doubled", f"doubled_{name}"))
-            options = (
-                "-x hip -nogpulib -nogpuinc -fgpu-rdc --offload-device-only -emit-llvm"
-            )
-            out = tmp_path / f"{name}_{target}.bc"
-            arch = f"--offload-arch={target}"
-            run("clang-19", *options.split(), arch, "-c", source, "-o", out)
+        compiled("plain", target=target)
+        compiled("thin", "-foffload-lto=thin", "-flto=thin", target=target)
+        compiled("unoptimized", "-O0", "-g", target=target)
+    wrapped = (tmp_path / "plain.gfx942.bc").read_bytes()
+    header = pack("<5I", 0x0B17C0DE, 0, 20, len(wrapped), 0xE0)
+    (tmp_path / "wrapped.bc").write_bytes(header + wrapped)
+    (tmp_path / "shapes.ll").write_text(SHAPES)
+    run("llvm-as-19", tmp_path / "shapes.ll", "-o", tmp_path / "shapes.bc")
+    (tmp_path / "split.ll").write_text(SPLIT)
+    split = ["-thinlto-bc", "-thinlto-split-lto-unit"]
+    run("opt-19", *split, tmp_path / "split.ll", "-o", tmp_path / "split.bc")
     members = sorted(tmp_path.glob("*.bc"))
     archive = tmp_path / "lib.a"
-    subprocess.run(["llvm-ar-19", "rcD", archive, *members], check=True)
+    run("llvm-ar-19", "rcD", archive, *members)
+    expected = nm(run, archive)
+    compared = 0
     for member in open_source(archive).members():
         assert isinstance(member, Member)
         found = bitcode.parse(member.view)
-        undefined, defined = nm(run, tmp_path / member.path.rsplit("!", 1)[1])
-        assert set(found.undefined) == undefined
-        assert {*found.functions, *found.variables} == defined
+        assert symbols(found) == expected[member.path.rsplit("!", 1)[1]], member.path
         compared += 1
-    assert compared == len(members) == 4
+    assert compared == len(members) == 9
+
+
+@pytest.mark.oracle
+def test_several_modules_in_one_file_are_read_together(run, compiled, tmp_path):
+    """LLVM 19's nm reads such a file with the symbols of all modules, too."""
+    first, second = (
+        compiled("a"),
+        compiled("b", source="__attribute__((device)) int b = 2;"),
+    )
+    out = tmp_path / "both.bc"
+    run("llvm-cat-19", "-b", "-o", out, first, second)
+    found = parse(out.read_bytes())
+    assert symbols(found) == nm(run, out)[""]
+    assert {"b", "counter"} <= set(found.variables)
