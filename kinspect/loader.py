@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Final
 
 from kinspect.errors import TargetError
+from kinspect.linking import groups, is_for_link
 from kinspect.model import Binary, Bundle, CodeObject, Entry, Form
 from kinspect.runtime import NEWEST, Runtime
 from kinspect.target import ABI_V4, ABI_V6, SRAMECC, XNACK, EntryID, TargetID
@@ -111,36 +112,25 @@ class Coverage:
 
 
 def units(binary: Binary) -> Iterator[Unit]:
-    """The units of a binary that carry HIP device code, in order."""
+    """The units of a binary that carry HIP device code, in order.
+
+    What only a later link takes is none of them (`kinspect.linking`).
+    """
     bare: list[Bundle] = []
-    images: list[Bundle] = []
-    for bundle in binary.bundles:
-        if not bundle.hip_entries:
+    images: list[Unit] = []
+    for group in groups(binary.bundles):
+        first = group[0]
+        if not first.hip_entries or is_for_link(group):
             continue
-        if bundle.form is Form.OFFLOAD_BINARY:
-            images.append(bundle)
-        elif bundle.embedded and bundle.form is Form.ELF:
-            bare.append(bundle)
+        if first.form is Form.OFFLOAD_BINARY:
+            images.append(Unit(group))
+        elif first.embedded and first.form is Form.ELF:
+            bare.append(first)
         else:
-            yield Unit((bundle,))
+            yield Unit(group)
     if bare:
         yield Unit(tuple(bare))
-    yield from _image_units(images)
-
-
-def _image_units(images: list[Bundle]) -> Iterator[Unit]:
-    """Where a target repeats, the images of the next translation unit begin (`ld -r`)."""
-    group: list[Bundle] = []
-    seen: set[str] = set()
-    for bundle in images:
-        targets = {entry.id.text for entry in bundle.hip_entries}
-        if group and not targets.isdisjoint(seen):
-            yield Unit(tuple(group))
-            group, seen = [], set()
-        group.append(bundle)
-        seen |= targets
-    if group:
-        yield Unit(tuple(group))
+    yield from images
 
 
 def coverage(unit: Unit, required: TargetID, runtime: Runtime = NEWEST) -> Coverage:

@@ -3,10 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
-from kinspect.errors import FormatError, KinspectError, TargetError, Where
+from kinspect.errors import FormatError, KinspectError, Where
 from kinspect.runtime import NEWEST, Runtime
 from kinspect.target import EntryID, MachineFlags, TargetID
+
+#: what `Binary.format` is for a file of bitcode
+BITCODE: Final = "bitcode"
 
 
 class Form(StrEnum):
@@ -46,6 +50,8 @@ class Unreadable:
     where: Where
     #: the name of the limit that was exceeded, if that was the reason
     limit: str | None = None
+    #: of bitcode, which LLVM's next release may write in another way
+    bitcode: bool = False
 
     @classmethod
     def of(cls, error: KinspectError, where: Where) -> "Unreadable":
@@ -107,29 +113,32 @@ class Bitcode:
     #: what others must define: functions and variables, but for weak ones
     undefined: tuple[str, ...]
 
+    @property
+    def device(self) -> bool:
+        """Whether it is for a GPU of AMD, and not for the host."""
+        return self.triple.startswith(("amdgcn-", "spirv64-amd-"))
+
 
 @dataclass(frozen=True, slots=True)
 class DeviceBitcode:
-    """What an RDC object keeps for one target: its link compiles it."""
+    """What is kept for one target, for a link to compile."""
 
     id: EntryID
-    #: from the start of the binary
+    #: from the start of the binary, or of the inflated bundle
     offset: int
     size: int
-    #: None where only a listing was asked for
-    content: Bitcode | Unreadable | None = None
+    #: None where only a listing was asked for; a code object that is not linked yet
+    #: where the compiler made one in place of bitcode
+    content: Bitcode | CodeObject | Unreadable | None = None
 
     @property
     def name(self) -> str:
-        # A bundler that does not know the processor ends its name with a dash.
-        return self.id.target.rstrip("-") or self.id.text
+        return self.id.target_name
 
     @property
     def target(self) -> TargetID | None:
-        try:
-            return TargetID.parse(self.name)
-        except TargetError:
-            return None
+        """The target, or None where no link would find it by that name."""
+        return self.id.target_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +150,7 @@ class Entry:
     offset: int
     size: int
     #: None where it was not opened: no device code, or only a listing was asked for
-    code_object: CodeObject | Unreadable | None = None
+    code_object: CodeObject | Bitcode | Unreadable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,14 +207,14 @@ class Binary:
     """One binary of an artifact: a host object, or a raw device container."""
 
     path: str
-    #: as binutils name it: `elf64-x86-64`, `elf64-amdgpu`, `pe-x86-64`; or `raw`
+    #: as binutils name it: `elf64-x86-64`, `elf64-amdgpu`, `pe-x86-64`; `bitcode`; `raw`
     format: str
     linkage: Linkage | None = None
     bundles: tuple[Bundle, ...] = ()
     #: wrappers whose pointer leads to no device container
     dangling: tuple[Fault, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
-    #: of a relocatable object: device code for a link to come
+    #: device code for a link to come: sections of an RDC object, or the file itself
     bitcode: tuple[DeviceBitcode, ...] = ()
     #: libraries that it needs (DT_NEEDED)
     needed: tuple[str, ...] = ()

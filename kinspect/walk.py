@@ -12,14 +12,22 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from kinspect.errors import FormatError, Where
-from kinspect.formats import amdgpu_elf, bitcode, bundle, ccob, code_object, offload_binary
+from kinspect.formats import (
+    amdgpu_elf,
+    bitcode,
+    bitstream,
+    bundle,
+    ccob,
+    code_object,
+    offload_binary,
+)
 from kinspect.formats.container import Contents, Opener, Reader, form_of
 from kinspect.hosts import coff, elf
 from kinspect.hosts.host import HIPF, HIPK, Host, Wrapper
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import (
+    BITCODE,
     Binary,
-    Bitcode,
     Bundle,
     CodeObject,
     DeviceBitcode,
@@ -42,9 +50,21 @@ STREAMS: Final = {
 }
 
 
+#: what files may start with that are of interest, but for COFF objects
+MAGICS: Final = (
+    elf.MAGIC,
+    b"MZ",
+    bundle.MAGIC,
+    ccob.MAGIC,
+    offload_binary.MAGIC,
+    bitstream.MAGIC,
+    bitstream.WRAPPER,
+)
+
+
 def is_binary(head: bytes) -> bool:
     """Whether a file that starts so may be a binary that kinspect reads."""
-    if head.startswith((elf.MAGIC, bundle.MAGIC, ccob.MAGIC, offload_binary.MAGIC, b"MZ")):
+    if head.startswith(MAGICS):
         return True
     return coff.is_coff(View(Memory(head), ""))
 
@@ -120,6 +140,8 @@ def each_content(
 
 
 def _read(view: View, reader: Reader) -> Binary | None:
+    if bitstream.is_bitcode(view):
+        return _bitcode_file(view, reader.limits)
     walk = _walk(view, reader)
     if walk is None:
         return None
@@ -128,7 +150,7 @@ def _read(view: View, reader: Reader) -> Binary | None:
     return Binary(
         view.path,
         walk.host.format,
-        linkage=Linkage.RDC if walk.host.bitcode else walk.linkage(bundles),
+        linkage=walk.linkage(bundles),
         bundles=bundles,
         bitcode=kept,
         dangling=tuple(walk.dangling),
@@ -137,6 +159,22 @@ def _read(view: View, reader: Reader) -> Binary | None:
         stubs=tuple(sorted(walk.host.stubs)),
         registration=walk.host.registration,
     )
+
+
+def _bitcode_file(view: View, limits: Limits) -> Binary:
+    """A file of bitcode: a device library, or the host's, which is no device code.
+
+    It is named by what its functions were compiled for; by no target where they were
+    compiled for any.
+    """
+    content = bitcode.parse(view, limits)
+    kept: tuple[DeviceBitcode, ...] = ()
+    if content.device:
+        parts = [*content.triple.split("-"), "", ""][:4]
+        target = content.processors[0] if len(content.processors) == 1 else ""
+        entry_id = EntryID.parse("-".join(["hip", *parts, target]))
+        kept = (DeviceBitcode(entry_id, 0, len(view), content),)
+    return Binary(view.path, BITCODE, bitcode=kept)
 
 
 def _walk(view: View, reader: Reader) -> "_Walk | None":
@@ -186,12 +224,9 @@ class _Walk:
         """The device bitcode of an RDC object; what can't be read is `unreadable` too."""
         for entry_id, view in self.host.bitcode:
             one = DeviceBitcode(entry_id, view.start, len(view))
-            if self.reader.opens:
-                content: Bitcode | Unreadable
-                try:
-                    content = bitcode.parse(view, self.reader.limits)
-                except FormatError as error:
-                    content = Unreadable.of(error, view.where())
+            if self.reader.opens and len(view):
+                content = bitcode.read(view, self.reader.limits)
+                if isinstance(content, Unreadable):
                     self.unreadable.append(content)
                 one = replace(one, content=content)
             yield one
@@ -200,9 +235,12 @@ class _Walk:
         """How the device code was linked, as far as the file tells.
 
         An RDC link makes one bundle for the wrappers of all units; it leaves a symbol
-        `__hip_fatbin_<cuid>` for each unit where it was relocated by name.
+        `__hip_fatbin_<cuid>` for each unit where it was relocated by name. Objects that
+        keep their device code for a link are made for one.
         """
         registered = [one for one in bundles if one.registered]
+        if self.host.bitcode or (self.host.relocatable and self.host.offloading):
+            return Linkage.RDC
         if not registered:
             return None
         symbols = any(w.symbol.startswith("__hip_fatbin") for w in self.host.wrappers)
@@ -271,7 +309,6 @@ class _Walk:
             else:
                 size = max(one.size, 1)
                 self._read.append((one.offset, one.offset + size))
-                self.unreadable += self._images(one)
                 yield one
             if size is not None and view.start + len(view) in ends:
                 after = view.skip_zeros(min(size, len(view)))
@@ -279,15 +316,6 @@ class _Walk:
                 if after < len(view) and start not in todo:
                     todo[start] = view.slice(after)
                     heapq.heappush(starts, start)
-
-    def _images(self, bundle: Bundle) -> Iterator[Unreadable]:
-        """Images of an OffloadBinary that are no code objects: bitcode for a later link."""
-        if bundle.form is Form.OFFLOAD_BINARY and self.reader.opens:
-            for entry in bundle.hip_entries:
-                if entry.code_object is None:
-                    name = entry.id.target_name
-                    message = f"device bitcode for {name} (OffloadBinary): not judged yet"
-                    yield Unreadable(message, bundle.where)
 
     # --- what the program embeds as data ----------------------------------------------
 

@@ -115,8 +115,19 @@ gcc -c -Wa,--defsym,UNOWNED=1 packed.s -o unowned.o; dso unowned.o -o unowned.so
 dso -O2 -fPIC host.c -o host_only.so
 
 # --- objects, archives, bitcode --------------------------------------------------------
+MISSPELLED=1 rdc layout rdc_misspelled.o $AB
 cp layout.o rdc_old_driver.o; cp unit_a.o per_tu.o; cp layout.942.o rdc_gfx942_only.o
 rdc layout rdc_new_driver.o --offload-new-driver $AB
+# one object of several units, which the linker puts behind one another
+rdc rocshmem_context context.942.o --offload-new-driver $A
+rdc rocshmem_team_collectives team.950.o --offload-new-driver $B
+rdc rocshmem_context context.o --offload-new-driver $AB
+ld -r rdc_new_driver.o context.o -o rdc_merged.o
+ld -r context.942.o team.950.o -o rdc_merged_one_each.o
+# for Windows
+WIN="$W/bin/zigclang --target=x86_64-pc-windows-msvc -O2 -ffile-prefix-map=$W=. $DEV -fgpu-rdc"
+$WIN $AB -c layout.hip -o rdc_old_driver.obj
+$WIN $A --offload-new-driver -c layout.hip -o rdc_new_driver_gfx942_only.obj
 # the new driver's linker wrapper is LLVM 19's, which does not know gfx950
 N="clang-19 --target=x86_64-linux-gnu -fPIC -O2 -ffile-prefix-map=$W=. --offload-new-driver -fgpu-rdc"
 N="$N --offload-arch=gfx942 --offload-arch=gfx90a"
@@ -140,6 +151,6 @@ open("wrapped_gfx942.bc", "wb").write(struct.pack("<5I", 0x0B17C0DE, 0, 20, len(
 P
 
 cp ./*.so ./*.hipfb ./*.co ./*.bin ./*.a ./*.bc executable "$OUT"
-cp rdc_old_driver.o rdc_new_driver.o per_tu.o rdc_gfx942_only.o "$OUT"
+cp ./*.obj rdc_old_driver.o rdc_misspelled.o rdc_merged.o rdc_merged_one_each.o rdc_new_driver.o per_tu.o rdc_gfx942_only.o "$OUT"
 rm -f "$OUT"/rocshmem_*.bc "$OUT"/librocshmem_team*.bc
 echo "built into $OUT"

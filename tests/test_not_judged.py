@@ -6,16 +6,6 @@ from kinspect import Verdict, verify
 from tests.conftest import SAMPLES
 
 
-def test_device_bitcode_of_the_new_driver_could_not_be_told():
-    report = verify(SAMPLES / "rdc_new_driver.o")
-    assert report.verdict is Verdict.UNKNOWN
-    assert {finding.rule for finding in report.findings} == {"unreadable"}
-    assert all("bitcode" in finding.message for finding in report.findings)
-    text = " ".join(finding.message for finding in report.findings)
-    assert "gfx942" in text
-    assert "gfx950" in text
-
-
 def test_a_wrapper_that_leads_to_kpack_could_not_be_told(tmp_path):
     """As if `per_tu_both.so` had been split: HIPK in place of HIPF."""
     data = (SAMPLES / "per_tu_both.so").read_bytes()

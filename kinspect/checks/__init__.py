@@ -13,15 +13,23 @@ from kinspect.checks import (
     host,
     kernels,
     loading,
+    siblings,
 )
 from kinspect.checks.rules import RULES, Rule
 from kinspect.model import Artifact, Binary, Finding, Severity, Verdict
 from kinspect.policy import Policy
 
-__all__ = ["ARTIFACT_CHECKS", "CHECKS", "RULES", "Rule", "run", "verdict"]
+__all__ = ["ARTIFACT_CHECKS", "CHECKS", "RULES", "RUN_CHECKS", "Rule", "run", "verdict"]
 
 Check = Callable[[Binary, Policy], Iterable[Finding]]
 ArtifactCheck = Callable[[Artifact, Policy], Iterable[Finding]]
+RunCheck = Callable[[tuple[Artifact, ...], Policy], Iterable[Finding]]
+
+#: of all artifacts of a run together
+RUN_CHECKS: Final[tuple[RunCheck, ...]] = (
+    siblings.device_libraries,
+    artifacts.expected,
+)
 
 #: of an artifact as a whole
 ARTIFACT_CHECKS: Final[tuple[ArtifactCheck, ...]] = (
@@ -64,11 +72,12 @@ def run(found_in: Iterable[Artifact], policy: Policy) -> tuple[Finding, ...]:
     found_in = tuple(found_in)
     found: list[Finding] = []
     for artifact in found_in:
-        found += [f for check in ARTIFACT_CHECKS for f in check(artifact, policy)]
+        found += [f for whole in ARTIFACT_CHECKS for f in whole(artifact, policy)]
         for binary in artifact.binaries:
-            own = [f for check in CHECKS for f in check(binary, policy)]
+            own = [f for each in CHECKS for f in each(binary, policy)]
             found += sorted(own, key=lambda f: -1 if f.bundle is None else f.bundle)
-    found += artifacts.expected(found_in, policy)
+    for check in RUN_CHECKS:
+        found += check(found_in, policy)
     if policy.baseline is not None:
         from kinspect.checks import baseline  # noqa: PLC0415  # few runs need it
 

@@ -1,57 +1,95 @@
 """Rules on device bitcode, which the link of an RDC library compiles."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from kinspect.checks.finding import finding
-from kinspect.model import Binary, Bitcode, DeviceBitcode, Finding
+from kinspect.linking import LinkUnit, link_units
+from kinspect.model import BITCODE, Binary, Bitcode, DeviceBitcode, Finding
 from kinspect.names import brief
 from kinspect.policy import Policy
 from kinspect.target import TargetID
 
 
 def missing_bitcode(binary: Binary, policy: Policy) -> Iterator[Finding]:
-    """An RDC object without bitcode for a target: a link for it takes nothing from it."""
-    if not binary.bitcode:
-        return
-    packed = ", ".join(one.name for one in binary.bitcode)
-    for required in policy.required:
-        bare = [d for d in required.devices() if not _for_device(binary, d, policy)]
-        if bare:
-            modes = "" if len(bare) == len(required.devices()) else " in some modes"
-            yield finding(
-                "missing-bitcode",
-                binary.path,
-                f"this RDC object has no device bitcode for {required}{modes}",
-                target=required,
-                details=(f"bitcode: {packed}",),
-                hint=f"add --offload-arch={required} to the *compile* flags (-fgpu-rdc);"
-                " a link for it would take nothing from this object",
-            )
+    """A unit without bitcode for a target: a link for it takes nothing from it."""
+    for unit in _objects(binary):
+        for required in policy.required:
+            packed = [one.target for one in unit.parts if one.size]
+            modes = missing_modes(required, packed, policy)
+            if modes is not None:
+                yield _missing(binary, unit, required, modes)
 
 
-def _for_device(binary: Binary, device: TargetID, policy: Policy) -> list[DeviceBitcode]:
-    suiting = [device]
-    if "generic" in policy.accept and device.generic is not None:
-        suiting.append(device.generic)
-    return [
-        one
-        for one in binary.bitcode
-        if one.target is not None and any(one.target.serves(other) for other in suiting)
-    ]
+def _objects(binary: Binary) -> Iterator[LinkUnit]:
+    """The units that must have every target: files of bitcode have siblings instead."""
+    if binary.format != BITCODE:
+        yield from link_units(binary)
+
+
+def _missing(binary: Binary, unit: LinkUnit, required: TargetID, modes: str) -> Finding:
+    what = f"{unit.name} of this RDC object" if unit.name else "this RDC object"
+    lost = [one for one in unit.parts if one.target is None and one.name == str(required)]
+    hint = (
+        f"add --offload-arch={required} to the *compile* flags (-fgpu-rdc); a link for it"
+        " would take nothing from this object"
+    )
+    if lost:
+        hint = (
+            f"the tool that bundled it did not know {required} (LLVM 19's does not), and"
+            " one that does won't find this: compile with the tools of one ROCm release"
+        )
+    return finding(
+        "missing-bitcode",
+        binary.path,
+        f"{what} has no device bitcode for {required}{modes}",
+        target=required,
+        details=(f"bitcode: {', '.join(_described(one) for one in unit.parts)}",),
+        hint=hint,
+    )
+
+
+def _described(part: DeviceBitcode) -> str:
+    if not part.size:
+        return f"{part.name} (empty)"
+    if part.target is None and not part.id.is_spirv:
+        return f"{part.name} (spelled {part.id.text!r}, which no link asks for)"
+    return part.name
+
+
+def missing_modes(
+    required: TargetID, packed: Iterable[TargetID | None], policy: Policy
+) -> str | None:
+    """None if all modes of a target are served; else which are not, for a message."""
+    packed = tuple(packed)
+    devices = required.devices()
+    bare = [d for d in devices if not any(_suits(one, d, policy) for one in packed)]
+    if not bare:
+        return None
+    return "" if len(bare) == len(devices) else f" in mode {bare[0]}"
+
+
+def _suits(target: TargetID | None, device: TargetID, policy: Policy) -> bool:
+    """Whether a link for a device takes bitcode of a target."""
+    generic = device.generic if "generic" in policy.accept else None
+    return target is not None and (
+        target.serves(device) or (generic is not None and target.serves(generic))
+    )
 
 
 def mismatched_bitcode(binary: Binary, _: Policy) -> Iterator[Finding]:
     """Bitcode that was compiled for another processor than the one that it is kept for."""
-    for one in binary.bitcode:
-        if isinstance(one.content, Bitcode) and one.content.processors:
-            named = one.target.processor if one.target is not None else one.name
+    for unit in _objects(binary):
+        for one in unit.parts:
+            if not isinstance(one.content, Bitcode):
+                continue
             actual = ", ".join(one.content.processors)
-            if actual != named or not one.content.triple.startswith("amdgcn"):
+            named = one.target.processor if one.target is not None else one.name
+            if not one.content.device or (actual and actual != named):
                 yield finding(
                     "target-mismatch",
                     binary.path,
-                    f"the bitcode that is kept for {one.name} is for {actual}"
-                    f" ({one.content.triple})",
+                    f"the bitcode that is kept for {one.name} is for"
+                    f" {actual or 'no processor'} ({one.content.triple or 'no triple'})",
                     target=one.target,
                     hint="rebuild the object; bitcode was swapped or renamed",
                 )
@@ -59,24 +97,41 @@ def mismatched_bitcode(binary: Binary, _: Policy) -> Iterator[Finding]:
 
 def bitcode_parity(binary: Binary, policy: Policy) -> Iterator[Finding]:
     """Functions that the bitcode for one required target defines, and another lacks."""
-    defined: dict[TargetID, set[str]] = {}
-    for required in policy.required:
-        for device in required.devices():
-            contents = [one.content for one in _for_device(binary, device, policy)]
-            known = [one for one in contents if isinstance(one, Bitcode)]
-            if known:
-                names = {name for one in known for name in one.functions}
-                defined[required] = defined.get(required, names) & names
+    for unit in _objects(binary):
+        named = f"{unit.name}: " if unit.name else ""
+        defined: dict[TargetID, set[str]] = {}
+        for required in policy.required:
+            for device in required.devices():
+                known = [
+                    set(one.content.functions)
+                    for one in unit.parts
+                    if isinstance(one.content, Bitcode)
+                    and _suits(one.target, device, policy)
+                ]
+                if known:
+                    names = set().union(*known)
+                    defined[required] = defined.get(required, names) & names
+        for required, message, name in differences(defined):
+            yield finding(
+                "kernel-parity",
+                binary.path,
+                named + message,
+                target=required,
+                kernel=name,
+                hint="compile the same sources for every target",
+            )
+
+
+def differences(
+    defined: Mapping[TargetID, set[str]],
+) -> Iterator[tuple[TargetID, str, str]]:
+    """Targets whose bitcode lacks functions, what to say of it, and one of them."""
     everything = set().union(*defined.values())
     for required, names in defined.items():
         lost = sorted(everything - names)
         if lost:
-            yield finding(
-                "kernel-parity",
-                binary.path,
+            message = (
                 f"the bitcode for {required} lacks {len(lost)} of {len(everything)}"
-                f" functions that another target's defines, {brief(lost[0])} among them",
-                target=required,
-                kernel=lost[0],
-                hint="compile the same sources for every target",
+                f" functions that another target's defines, {brief(lost[0])} among them"
             )
+            yield required, message, lost[0]

@@ -1,11 +1,14 @@
 """Rules on bundles and code objects as they are, whatever is required."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from kinspect.checks.finding import finding
 from kinspect.errors import TargetError
+from kinspect.linking import groups, is_for_link
 from kinspect.model import (
     Binary,
+    Bitcode,
     Bundle,
     CodeObject,
     Entry,
@@ -17,21 +20,32 @@ from kinspect.model import (
 from kinspect.policy import Policy
 from kinspect.target import ABI_V4, EntryID, TargetID
 
+DEVICE_LINK: Final = (
+    "it is LLVM bitcode, which HIP does not load: the device link is missing"
+)
+
 
 def unreadable(binary: Binary, _: Policy) -> Iterator[Finding]:
     for whole in binary.unreadable:
         yield finding("unreadable", binary.path, f"{whole.where}: {whole.message}")
     for bundle, entry in _entries(binary):
         part = entry.code_object
-        if isinstance(part, Unreadable) and part.limit:
-            message = f"{part.where}: {part.message}"
+        if isinstance(part, Unreadable) and _undecided(bundle, part):
             yield finding(
                 "unreadable",
                 binary.path,
-                message,
+                f"{part.where}: {part.message}",
                 bundle=bundle.index,
                 target=_name(entry),
             )
+
+
+def _undecided(bundle: Bundle, part: Unreadable) -> bool:
+    """Whether an entry that can't be read may be in order all the same.
+
+    Bitcode may be of a newer LLVM, unless it stands where HIP would load it.
+    """
+    return part.limit is not None or (part.bitcode and not bundle.registered)
 
 
 def corrupt(binary: Binary, _: Policy) -> Iterator[Finding]:
@@ -46,15 +60,14 @@ def corrupt(binary: Binary, _: Policy) -> Iterator[Finding]:
 
 
 def broken_code_objects(binary: Binary, _: Policy) -> Iterator[Finding]:
+    linked = {
+        bundle.index
+        for group in groups(binary.bundles)
+        if is_for_link(group)
+        for bundle in group
+    }
     for bundle, entry in _entries(binary):
-        part = entry.code_object
-        if isinstance(part, Unreadable) and not part.limit:
-            problems = [f"{part.message} (at {part.where})"]
-        elif isinstance(part, CodeObject):
-            problems = [f"{fault.message} (at {fault.where})" for fault in part.faults]
-        else:
-            continue
-        for problem in problems:
+        for problem in _problems(bundle, entry, linked=bundle.index in linked):
             yield finding(
                 "broken-code-object",
                 binary.path,
@@ -62,6 +75,18 @@ def broken_code_objects(binary: Binary, _: Policy) -> Iterator[Finding]:
                 bundle=bundle.index,
                 target=_name(entry),
             )
+
+
+def _problems(bundle: Bundle, entry: Entry, *, linked: bool) -> list[str]:
+    """Why HIP can't load what an entry holds; what a link takes may be bitcode."""
+    part = entry.code_object
+    if isinstance(part, CodeObject):
+        return [f"{fault.message} (at {fault.where})" for fault in part.faults]
+    if isinstance(part, Bitcode):
+        return [] if linked else [DEVICE_LINK]
+    if isinstance(part, Unreadable) and not _undecided(bundle, part):
+        return [DEVICE_LINK if part.bitcode else f"{part.message} (at {part.where})"]
+    return []
 
 
 def mismatched_targets(binary: Binary, _: Policy) -> Iterator[Finding]:

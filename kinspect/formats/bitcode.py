@@ -6,13 +6,14 @@ the module's own records, which every version has; the symbol table block that l
 use is derived from them. Symbols of assembly at the level of a module are not seen.
 """
 
+from dataclasses import replace
 from typing import Final, NamedTuple, NoReturn
 
 from kinspect.errors import FormatError
 from kinspect.formats import bitstream
 from kinspect.formats.bitstream import Block, End, Record
 from kinspect.limits import DEFAULT, Limits
-from kinspect.model import Bitcode
+from kinspect.model import Bitcode, Unreadable
 from kinspect.view import View, decode
 
 MODULE: Final = 8
@@ -65,6 +66,14 @@ def parse(view: View, limits: Limits = DEFAULT) -> Bitcode:
         else:
             found.take(part, tuple(inside))
     return found.result()
+
+
+def read(view: View, limits: Limits = DEFAULT) -> Bitcode | Unreadable:
+    """The same, with what can't be read in its place."""
+    try:
+        return parse(view, limits)
+    except FormatError as error:
+        return replace(Unreadable.of(error, view.where()), bitcode=True)
 
 
 class _Global(NamedTuple):

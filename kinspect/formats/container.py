@@ -7,7 +7,7 @@ from threading import Thread
 from typing import Final
 
 from kinspect.errors import FormatError, Where
-from kinspect.formats import amdgpu_elf, bundle, ccob, offload_binary
+from kinspect.formats import amdgpu_elf, bitcode, bitstream, bundle, ccob, offload_binary
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Bundle, CodeObject, Entry, Fault, Form, Unreadable
 from kinspect.target import EntryID, from_e_flags
@@ -37,6 +37,13 @@ def form_of(view: View) -> Form | None:
     if amdgpu_elf.is_code_object(view):
         return Form.ELF
     return None
+
+
+def _opens(image: offload_binary.Image) -> bool:
+    """Whether an image is device code, by what it claims or by its bytes."""
+    if image.kind in {offload_binary.ImageKind.OBJECT, offload_binary.ImageKind.BITCODE}:
+        return True
+    return amdgpu_elf.is_code_object(image.data) or bitstream.is_bitcode(image.data)
 
 
 def _digesting(inflated: View) -> Callable[[], int]:
@@ -237,8 +244,7 @@ class Reader:
             arch = image.strings.get("arch", "")
             entry_id = EntryID.parse("-".join([kind, *parts, arch]))
             entry = Entry(entry_id, image.data.start, len(image.data))
-            claimed = image.kind == offload_binary.ImageKind.OBJECT
-            if claimed or amdgpu_elf.is_code_object(image.data):
+            if _opens(image):
                 entry = replace(
                     self._opened(replace(entry, offset=0), image.data),
                     offset=image.data.start,
@@ -263,11 +269,10 @@ class Reader:
             where = space.where(min(entry.offset, len(space)))
             return replace(entry, code_object=Unreadable("the entry is empty", where))
         try:
-            data = space.slice(
-                entry.offset,
-                entry.size,
-                f"{space.layer} {entry.id.target_name}".strip(),
-            )
+            layer = f"{space.layer} {entry.id.target_name}".strip()
+            data = space.slice(entry.offset, entry.size, layer)
+            if bitstream.is_bitcode(data):
+                return replace(entry, code_object=bitcode.read(data, self.limits))
             return replace(entry, code_object=self._opener(data))
         except FormatError as error:
             return replace(entry, code_object=Unreadable.of(error, space.where()))

@@ -19,9 +19,10 @@ from kinspect.hosts.coff_records import (
     size_of,
 )
 from kinspect.hosts.coff_wrappers import FATBIN, UNDEFINED, WRAPPERS
-from kinspect.hosts.host import Host, Wrapper
+from kinspect.hosts.host import BUNDLE, Host, Wrapper, device_entry
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Linkage
+from kinspect.target import EntryID
 from kinspect.view import R, View
 
 __all__ = ["is_coff", "parse"]
@@ -55,6 +56,7 @@ def parse(view: View, limits: Limits = DEFAULT) -> Host:
             for section in coff.sections
             if section.data and section.name.startswith(OFFLOADING)
         ),
+        bitcode=tuple(_bitcode(coff)),
         data=tuple(_data(coff)),
         linkage=_linkage(coff, wrappers),
         needed=tuple(_needed(coff, limits)),
@@ -63,11 +65,19 @@ def parse(view: View, limits: Limits = DEFAULT) -> Host:
     )
 
 
+def _bitcode(coff: Coff) -> Iterator[tuple[EntryID, View]]:
+    """Find the device code of an RDC object, which its link will compile."""
+    for section in coff.sections:
+        entry = device_entry(section.name)
+        if entry is not None:
+            yield entry, section.data or coff.view.slice(0, 0, section.name)
+
+
 def _data(coff: Coff) -> Iterator[View]:
     """Find where a program may keep files that it embeds: initialised, no code."""
     others = FATBIN | WRAPPERS | KPACK_REFERENCE | RDC_HANDLE | NO_DATA
     for section in coff.sections:
-        known = section.base_name in others or section.name.startswith(OFFLOADING)
+        known = section.base_name in others or section.name.startswith((OFFLOADING, BUNDLE))
         if section.data and section.is_data and not known:
             yield section.data
 

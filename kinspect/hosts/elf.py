@@ -17,7 +17,7 @@ from elftools.elf.structs import ELFStructs
 from kinspect.errors import FormatError
 from kinspect.hosts import elf_entries, elf_symbols, elf_wrappers
 from kinspect.hosts.elf_image import Image, Region, Section, Segment
-from kinspect.hosts.host import Host
+from kinspect.hosts.host import Host, device_entry
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Linkage, Registration, Unreadable
 from kinspect.target import EntryID
@@ -44,8 +44,6 @@ LINKED: Final = frozenset(
     {".hip_gpubin_handle", "hip_offloading_entries", "llvm_offload_entries"}
 )
 OFFLOADING: Final = ".llvm.offloading"
-#: the old driver's sections of an RDC object, a target each
-BITCODE: Final = "__CLANG_OFFLOAD_BUNDLE__"
 
 #: unwinding tables hold no data of the program, and can be large
 NO_DATA: Final = frozenset({".eh_frame", ".eh_frame_hdr", ".gcc_except_table"})
@@ -85,8 +83,8 @@ def parse(view: View, limits: Limits = DEFAULT, *, registration: bool = True) ->
 def _bitcode(image: Image) -> Iterator[tuple[EntryID, View]]:
     """Device code of an RDC object, which its link will compile."""
     for section in image.sections:
-        entry = EntryID.parse(section.name.removeprefix(BITCODE))
-        if section.name.startswith(BITCODE) and entry.is_hip:
+        entry = device_entry(section.name)
+        if entry is not None:
             size = section.size if section.in_file else 0
             yield entry, image.view.slice(section.offset if size else 0, size, section.name)
 

@@ -1,7 +1,7 @@
 """What every host format has to say, whatever its headers look like."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from kinspect.model import Linkage, Registration, Unreadable
 from kinspect.target import EntryID
@@ -10,6 +10,15 @@ from kinspect.view import U32, U64, View
 #: magic of a wrapper: the code object is in the binary, or in a kpack archive
 HIPF = 0x48495046
 HIPK = 0x4B504948
+
+#: what the old driver's bundler names the sections of an RDC object, a target each
+BUNDLE: Final = "__CLANG_OFFLOAD_BUNDLE__"
+
+
+def device_entry(section: str) -> EntryID | None:
+    """The entry ID in the name of a section that keeps HIP device code for a link."""
+    entry = EntryID.parse(section.removeprefix(BUNDLE))
+    return entry if section.startswith(BUNDLE) and entry.is_hip else None
 
 
 class FatBinaryWrapper(NamedTuple):

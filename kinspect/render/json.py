@@ -118,9 +118,17 @@ def _entry(binary: Binary, bundle: Bundle, entry: Entry, *, code_objects: bool) 
     return value
 
 
-def _code_object(part: CodeObject | Unreadable | None) -> Value | None:
+def _code_object(part: CodeObject | Bitcode | Unreadable | None) -> Value | None:
     if part is None:
         return None
+    if isinstance(part, Bitcode):
+        return {
+            "bitcode": {
+                "producer": part.producer,
+                "function_count": len(part.functions),
+                "kernel_count": len(part.kernels),
+            }
+        }
     if isinstance(part, Unreadable):
         return {"unreadable": part.message}
     return {

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from kinspect.model import Artifact, Binary, Form, Unreadable
+from kinspect.model import Artifact, Binary, Bundle, Form, Unreadable
 from kinspect.names import escape
 from kinspect.render.style import Style, table
 from kinspect.render.words import count, size
@@ -50,7 +50,7 @@ def _entry_rows(binary: Binary) -> Iterator[list[str]]:
             form = f"ccob v{bundle.version} {bundle.method}"
         if bundle.embedded:
             form += ", embedded"
-        elif not bundle.registered and binary.format not in {"raw", "elf64-amdgpu"}:
+        elif not bundle.registered and _wants_wrapper(binary, bundle):
             form += ", unowned"
         for position, entry in enumerate(bundle.entries):
             yield [
@@ -60,3 +60,10 @@ def _entry_rows(binary: Binary) -> Iterator[list[str]]:
                 size(entry.size),
                 entry_uri(binary.path, bundle, entry),
             ]
+
+
+def _wants_wrapper(binary: Binary, bundle: Bundle) -> bool:
+    return (
+        binary.format not in {"raw", "elf64-amdgpu"}
+        and bundle.form is not Form.OFFLOAD_BINARY
+    )

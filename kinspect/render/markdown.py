@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from typing import Final
 
+from kinspect.linking import link_units
 from kinspect.loader import units
 from kinspect.model import Binary, Report, Severity, Verdict
 from kinspect.names import escape
@@ -85,8 +86,9 @@ def _cells(
 ) -> Iterator[str]:
     yield ", ".join(matrix.facts(binary))
     found = list(units(binary))
+    linked = any(link_units(binary))
     for cell in matrix.cells(found, report):
-        if not found and binary.bitcode:
+        if not found and linked:
             missing = (binary.path, str(cell.target)) in lacking
             yield "**MISSING**" if missing else "bitcode"
         elif not found:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from kinspect.linking import link_units
 from kinspect.loader import Coverage, Unit, coverage, units
 from kinspect.model import Binary, Report, Severity, Verdict
 from kinspect.render.words import count
@@ -82,7 +83,7 @@ def facts(binary: Binary) -> list[str]:
     targets = {e.id.target_name for b in binary.bundles for e in b.hip_entries}
     targets |= {one.name for one in binary.bitcode}
     told = [binary.linkage.words] if binary.linkage else []
-    if binary.bundles or not binary.bitcode:
+    if any(units(binary)) or not any(link_units(binary)):
         told.append(count(len(binary.bundles), "bundle"))
     told.append(count(len(targets), "target"))
     return told
@@ -109,7 +110,7 @@ def verdict(report: Report) -> tuple[str, str]:
 def _passed(report: Report) -> str:
     binaries = [b for a in report.artifacts for b in a.binaries if b.device_code]
     bundles = sum(len(list(units(binary))) for binary in binaries)
-    objects = sum(1 for binary in binaries if binary.bitcode)
+    objects = sum(1 for binary in binaries if any(link_units(binary)))
     what = f"{count(bundles, 'bundle')} in {_binaries(len(binaries))}"
     if objects:
         with_code = f"{count(objects, 'RDC object')}, device bitcode to be linked"

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
+from kinspect.linking import LinkUnit, link_units
 from kinspect.loader import Unit, units
-from kinspect.model import Artifact, Binary, Bitcode, Report
+from kinspect.model import Artifact, Binary, Bitcode, DeviceBitcode, Report
 from kinspect.names import demangle, escape
 from kinspect.render import matrix
 from kinspect.render.place import short_name
@@ -71,9 +72,10 @@ def _head(binary: Binary, artifact: Artifact, style: Style) -> str:
 
 
 def _overview(binary: Binary, report: Report, style: Style, verbose: int) -> Iterator[str]:
-    yield from table(_bitcode_rows(binary), ["target", "functions", "size"])
+    linked = list(link_units(binary))
+    yield from table(*_bitcode_table(linked))
     found = list(units(binary))
-    if not found and binary.bitcode:
+    if not found and linked:
         return
     rows = [_row(cell, style) for cell in matrix.cells(found, report)]
     yield from table(rows, ["target", "bundles", "kernels", "size", ""])
@@ -83,15 +85,30 @@ def _overview(binary: Binary, report: Report, style: Style, verbose: int) -> Ite
         yield from _kernels(found)
 
 
-def _bitcode_rows(binary: Binary) -> list[list[str]]:
-    return [
+def _bitcode_table(linked: Sequence[LinkUnit]) -> tuple[list[list[str]], list[str]]:
+    """Rows and headers: what is kept for each target, over all units."""
+    parts: dict[str, list[DeviceBitcode]] = {}
+    for unit in linked:
+        for one in unit.parts:
+            parts.setdefault(one.name, []).append(one)
+    rows = [
         [
-            escape(one.name),
-            f"{len(one.content.functions):,}" if isinstance(one.content, Bitcode) else "?",
-            size(one.size),
+            escape(name),
+            f"{len(kept)}/{len(linked)}",
+            _functions(kept),
+            size(sum(one.size for one in kept)),
         ]
-        for one in binary.bitcode
+        for name, kept in parts.items()
     ]
+    headers = ["target", "units", "functions", "size"]
+    if len(linked) == 1:
+        return [[row[0], *row[2:]] for row in rows], [headers[0], *headers[2:]]
+    return rows, headers
+
+
+def _functions(kept: Sequence[DeviceBitcode]) -> str:
+    known = [one.content for one in kept if isinstance(one.content, Bitcode)]
+    return f"{sum(len(one.functions) for one in known):,}" if known else "?"
 
 
 def _row(cell: matrix.Cell, style: Style) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import NamedTuple
 
+from kinspect.linking import link_units
 from kinspect.loader import Unit, units
 from kinspect.model import Artifact, Binary, Bitcode, CodeObject, Entry, Unreadable
 from kinspect.names import plain_kernel
@@ -162,13 +163,13 @@ def _inner_path(artifact: str, path: str) -> str:
 
 
 def _functions(binary: Binary) -> dict[str, frozenset[str]]:
-    """The bitcode of an RDC object; what can't be read has a finding of its own."""
-    return {
-        one.name: frozenset(
-            one.content.functions if isinstance(one.content, Bitcode) else ()
-        )
-        for one in sorted(binary.bitcode, key=lambda one: one.name)
-    }
+    """What bitcode defines, over all units; what can't be read has a finding of its own."""
+    found: dict[str, set[str]] = {}
+    for unit in link_units(binary):
+        for one in unit.parts:
+            names = one.content.functions if isinstance(one.content, Bitcode) else ()
+            found.setdefault(one.name, set()).update(names)
+    return {name: frozenset(found[name]) for name in sorted(found)}
 
 
 def _unit(unit: Unit, found: Found) -> UnitRecord:
