@@ -1,10 +1,14 @@
 """Wheels of PyPI whose contents were read with other tools."""
 
+import re
+import struct
 from pathlib import Path
 
 import pytest
+import zstandard
 
-from kinspect import Binary, Severity, Verdict, inspect, verify
+from kinspect import Binary, Policy, Severity, Verdict, inspect, verify
+from kinspect.target import parse_required
 
 pytestmark = pytest.mark.corpus
 
@@ -166,3 +170,61 @@ def test_cuda_and_sycl_libraries_beside_do_not_disturb(wheel):
     errors = [f for f in report.findings if f.severity is Severity.ERROR]
     assert {(f.rule, f.target) for f in errors} == {("missing-target", "gfx950")}
     assert {f.path.rsplit("/", 1)[-1] for f in errors} == {"libbitsandbytes_rocm64.so"}
+
+
+# --- Windows ----------------------------------------------------------------------------
+
+#: the DLLs with HIP code, and how many targets each bundle has
+DLLS = {"rocm72": 7, "rocm714": 22, "rocm715": 22}
+
+
+def inflated_ids(data: bytes) -> list[set[str]]:
+    """The entry IDs of every CCOB of version 3 in a file, by zstd and a pattern."""
+    found = []
+    for at in (match.start() for match in re.finditer(b"CCOB\\x03\\0\\x01\\0", data)):
+        total, size = struct.unpack_from("<QQ", data, at + 8)
+        payload = data[at + 32 : at + total]
+        bundle = zstandard.ZstdDecompressor().decompress(payload, max_output_size=size)
+        names = re.findall(rb"hipv4-amdgcn-amd-amdhsa--(gfx[0-9a-z-]+)", bundle[:8192])
+        found.append({name.decode() for name in names})
+    return found
+
+
+@pytest.mark.parametrize(("name", "count"), DLLS.items())
+def test_a_dll_has_two_compressed_bundles_that_wrappers_point_at(member, name, count):
+    path = member("bitsandbytes-win", f"{BNB}{name}.dll")
+    found = binary(path)
+    assert found.format == "pei-x86-64"
+    assert "amdhip64_7.dll" in found.needed
+    assert [(b.form.value, b.version, b.registered) for b in found.bundles] == [
+        ("ccob", 3, True)
+    ] * 2
+    packed = [{entry.id.target for entry in b.hip_entries} for b in found.bundles]
+    assert packed == inflated_ids(path.read_bytes())
+    assert [len(one) for one in packed] == [count] * 2
+    assert found.kernel_count
+    assert all(not bundle.faults for bundle in found.bundles)  # MD5 among them
+
+
+def test_a_wheel_for_windows_is_judged_whole(wheel):
+    """Neither gfx942 nor gfx950: the DLLs are for workstations; CUDA and SYCL beside."""
+    report = verify(wheel("bitsandbytes-win"))
+    (artifact,) = report.artifacts
+    assert artifact.kind == "wheel"
+    assert not artifact.unreadable
+    assert len(artifact.binaries) == 13
+    carrying = [b.path.rsplit("_", 1)[-1] for b in artifact.binaries if b.device_code]
+    assert sorted(carrying) == ["rocm714.dll", "rocm715.dll", "rocm72.dll"]
+    assert report.verdict is Verdict.FAIL
+    errors = [f for f in report.findings if f.severity is Severity.ERROR]
+    assert {(f.rule, f.target) for f in errors} == {
+        ("missing-target", "gfx942"),
+        ("missing-target", "gfx950"),
+    }
+    assert len(errors) == 3 * 2 * 2
+
+
+def test_a_wheel_for_windows_passes_for_what_it_was_built_for(wheel):
+    policy = Policy(required=parse_required(("gfx1100;gfx1201",)))
+    report = verify(wheel("bitsandbytes-win"), policy)
+    assert report.verdict is Verdict.PASS

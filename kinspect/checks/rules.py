@@ -38,11 +38,13 @@ _RULES: Final = (
     Rule(
         "missing-bitcode",
         Severity.ERROR,
-        "every RDC object has device bitcode for each required target",
+        "every RDC object and device library has bitcode for each required target",
         "An object that was compiled with -fgpu-rdc keeps LLVM bitcode for each target of"
         " its compile line, which a later link turns into code objects. A link for a target"
         " that is not there takes no device code from this object: functions are missing,"
-        " or the code object is empty.",
+        " or the code object is empty. A device library in files of bitcode"
+        " (`librocshmem_device_gfx942.bc`) has one for each target: JIT compilers and links"
+        " fail where that of their GPU is missing.",
         "Add the target to the compile flags (--offload-arch) of the object or of the"
         " library that it belongs to, and build it again.",
     ),
