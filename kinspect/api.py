@@ -1,16 +1,17 @@
 """Inspect and verify artifacts: what the command line does, for Python."""
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from kinspect import checks
-from kinspect.errors import InputError, Where
-from kinspect.formats import code_object
+from kinspect.errors import FormatError, InputError, Where
+from kinspect.formats import code_object, tensile
 from kinspect.formats.metadata import RESOURCES, Kernel
 from kinspect.limits import DEFAULT, Limits
-from kinspect.model import Artifact, Report, Unreadable
+from kinspect.model import Artifact, Report, SideFile, Unreadable
 from kinspect.names import demangle
 from kinspect.policy import Policy
 from kinspect.sources import Member, open_source
@@ -19,6 +20,11 @@ from kinspect.view import View
 from kinspect.walk import each_bundle, read_binary, worth_reading
 
 Path = str | os.PathLike[str]
+
+#: files that libraries find their kernels by, or in, though they are no binaries
+SIDE_FILE: Final = re.compile(
+    r"(?:^|[/!])(?:Tensile[^/]*\.dat(?:\.zlib)?|[^/]*\.(?:co|hsaco|kdb))$"
+)
 
 
 def inspect(
@@ -34,7 +40,16 @@ def inspect(
     the head of a compressed bundle. Raises InputError where the path can't be read;
     what can't be read inside of it is part of the result (`unreadable`).
     """
-    source = open_source(path, limits=limits, exclude=exclude, wanted=worth_reading)
+    side_files: dict[str, SideFile] = {}
+
+    def wanted(name: str, size: int, head: bytes) -> bool:
+        if worth_reading(name, size, head) or tensile.is_lazy(name):
+            return True
+        if SIDE_FILE.search(name):
+            side_files[name] = SideFile(name, size)
+        return False
+
+    source = open_source(path, limits=limits, exclude=exclude, wanted=wanted)
     binaries = []
     unreadable = []
     for part in source.members():
@@ -42,7 +57,25 @@ def inspect(
             unreadable.append(part)
         elif binary := read_binary(part.view, limits, code_objects=code_objects):
             binaries.append(binary)
-    return Artifact(source.path, source.kind, tuple(binaries), tuple(unreadable))
+        elif SIDE_FILE.search(part.path):
+            side_files[part.path] = _side_file(part, limits)
+    return Artifact(
+        source.path,
+        source.kind,
+        tuple(binaries),
+        tuple(unreadable),
+        tuple(side_files.values()),
+    )
+
+
+def _side_file(part: Member, limits: Limits) -> SideFile:
+    refers: tuple[str, ...] | Unreadable | None = None
+    if tensile.is_lazy(part.path):
+        try:
+            refers = tensile.references(part.view, limits)
+        except FormatError as error:
+            refers = Unreadable.of(error, part.view.where())
+    return SideFile(part.path, len(part.view), refers)
 
 
 def verify(

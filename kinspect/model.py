@@ -238,6 +238,19 @@ class Binary:
 
 
 @dataclass(frozen=True, slots=True)
+class SideFile:
+    """A file that libraries find their kernels by, or should, and that is no binary.
+
+    A Tensile library, a database of kernels, or a `.co` of other bytes.
+    """
+
+    path: str
+    size: int
+    #: of a Tensile library that is loaded lazily: the names of the files that it loads
+    refers: tuple[str, ...] | Unreadable | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Artifact:
     """What the user named."""
 
@@ -247,6 +260,7 @@ class Artifact:
     binaries: tuple[Binary, ...] = ()
     #: what could not be read at all
     unreadable: tuple[Unreadable, ...] = ()
+    side_files: tuple[SideFile, ...] = ()
 
     @property
     def device_code(self) -> bool:

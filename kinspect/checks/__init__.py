@@ -14,12 +14,24 @@ from kinspect.checks import (
     kernels,
     loading,
     siblings,
+    sidecars,
+    tensile,
 )
 from kinspect.checks.rules import RULES, Rule
 from kinspect.model import Artifact, Binary, Finding, Severity, Verdict
 from kinspect.policy import Policy
+from kinspect.sidecars import is_sidecar
 
-__all__ = ["ARTIFACT_CHECKS", "CHECKS", "RULES", "RUN_CHECKS", "Rule", "run", "verdict"]
+__all__ = [
+    "ARTIFACT_CHECKS",
+    "CHECKS",
+    "RULES",
+    "RUN_CHECKS",
+    "TARGET_CHECKS",
+    "Rule",
+    "run",
+    "verdict",
+]
 
 Check = Callable[[Binary, Policy], Iterable[Finding]]
 ArtifactCheck = Callable[[Artifact, Policy], Iterable[Finding]]
@@ -28,6 +40,9 @@ RunCheck = Callable[[tuple[Artifact, ...], Policy], Iterable[Finding]]
 #: of all artifacts of a run together
 RUN_CHECKS: Final[tuple[RunCheck, ...]] = (
     siblings.device_libraries,
+    sidecars.sidecar_files,
+    sidecars.other_targets,
+    tensile.lazy_libraries,
     artifacts.expected,
 )
 
@@ -36,6 +51,14 @@ ARTIFACT_CHECKS: Final[tuple[ArtifactCheck, ...]] = (
     artifacts.unreadable,
     artifacts.no_device_code,
     kernels.required_kernels,
+    sidecars.claims_without_code,
+    tensile.kernel_databases,
+)
+
+#: of each of its binaries, but for those that have siblings for other targets
+TARGET_CHECKS: Final[tuple[Check, ...]] = (
+    coverage.missing_targets,
+    coverage.fallbacks,
 )
 
 #: of each of its binaries
@@ -46,8 +69,6 @@ CHECKS: Final[tuple[Check, ...]] = (
     bundles.mismatched_targets,
     bundles.dangling_wrappers,
     bundles.unowned_bundles,
-    coverage.missing_targets,
-    coverage.fallbacks,
     coverage.extra_targets,
     loading.refused,
     loading.oversized_headers,
@@ -74,7 +95,9 @@ def run(found_in: Iterable[Artifact], policy: Policy) -> tuple[Finding, ...]:
     for artifact in found_in:
         found += [f for whole in ARTIFACT_CHECKS for f in whole(artifact, policy)]
         for binary in artifact.binaries:
-            own = [f for each in CHECKS for f in each(binary, policy)]
+            alone = not is_sidecar(artifact, binary)
+            checks = (*CHECKS, *TARGET_CHECKS) if alone else CHECKS
+            own = [f for each in checks for f in each(binary, policy)]
             found += sorted(own, key=lambda f: -1 if f.bundle is None else f.bundle)
     for check in RUN_CHECKS:
         found += check(found_in, policy)

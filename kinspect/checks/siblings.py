@@ -21,6 +21,7 @@ from kinspect.model import (
 )
 from kinspect.naming import Claim, claim, family, renamed
 from kinspect.policy import Policy
+from kinspect.sidecars import inner_path
 from kinspect.target import TargetID
 
 
@@ -60,18 +61,12 @@ def device_libraries(artifacts: Iterable[Artifact], policy: Policy) -> Iterator[
             yield from _parity(members, policy)
 
 
-def inner_path(artifact: Artifact, binary: Binary) -> str:
-    """The path of a binary below what the user named; a file by its name alone."""
-    inner = binary.path.removeprefix(artifact.path).lstrip("/!")
-    return inner or binary.path.rsplit("/", 1)[-1]
-
-
 def _libraries(artifact: Artifact) -> Iterator[Library]:
     for binary in artifact.binaries:
         if binary.format == BITCODE:
             for part in binary.bitcode:
                 if isinstance(part.content, Bitcode):
-                    named = claim(inner_path(artifact, binary))
+                    named = claim(inner_path(artifact, binary.path))
                     yield Library(binary, part, part.content, named)
 
 

@@ -10,6 +10,8 @@ GZIP: Final = b"\x1f\x8b\x08"
 BZIP2: Final = b"BZh"
 XZ: Final = b"\xfd7zXZ\x00"
 ZSTD: Final = b"\x28\xb5\x2f\xfd"
+#: AOTriton's storage of code objects
+AKS2: Final = b"AKS2"
 COMPRESSED: Final = (GZIP, BZIP2, XZ, ZSTD)
 
 #: POSIX pax and GNU: `ustar` in the first header
@@ -24,4 +26,4 @@ def is_tar(head: bytes) -> bool:
 
 def is_archive(head: bytes) -> bool:
     """Whether a file that starts so may hold other files."""
-    return head.startswith((*ZIP, AR, THIN_AR, *COMPRESSED)) or is_tar(head)
+    return head.startswith((*ZIP, AR, THIN_AR, AKS2, *COMPRESSED)) or is_tar(head)

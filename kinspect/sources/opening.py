@@ -77,7 +77,7 @@ def _kind(view: View) -> str:
         return "tar"
     if ar.is_ar(view):
         return "deb" if head[8:].startswith(b"debian-binary") else "archive"
-    return "file"
+    return "archive" if head.startswith(magic.AKS2) else "file"
 
 
 def _zip_kind(view: View) -> str:
@@ -131,6 +131,10 @@ def _inner(view: View, context: Context) -> Iterator[Part] | None:
     context.limits.check("nesting", context.depth + 1, view.where())
     if ar.is_ar(view):
         return ar.members(view, context)
+    if head.startswith(magic.AKS2):
+        from kinspect.sources import aks2  # noqa: PLC0415
+
+        return aks2.members(view, context)
     if head.startswith(magic.ZIP):
         from kinspect.sources import zip  # noqa: PLC0415
 
