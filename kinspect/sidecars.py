@@ -10,8 +10,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from kinspect.loader import Coverage, How, coverage, units
 from kinspect.model import Artifact, Binary
 from kinspect.naming import Claim, claim, family
+from kinspect.runtime import Runtime
 from kinspect.sources.member import SEPARATOR
 from kinspect.target import TargetID
 
@@ -61,10 +63,51 @@ class Group:
     #: the path that they share, with `gfx*` in place of the target
     path: str
     members: tuple[Sidecar, ...]
+    #: the same below what the user named
+    name: str
     #: a directory of files, and not one file for each target
     directory: bool = False
     #: each target has kernels of its own choice: what one lacks is no mistake
     tuned: bool = False
+
+    @property
+    def lazy(self) -> bool:
+        """Whether Tensile's libraries say which files there must be."""
+        return self.tuned and TUNED.search(self.path) is None
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """How a group serves a target."""
+
+    #: the modes for which no file has code, settled
+    bare: tuple[TargetID, ...]
+    #: how the others have it, the best of all files
+    hows: frozenset[How]
+    #: the files that serve a mode or more
+    files: tuple[Coverage, ...]
+
+    @property
+    def missing(self) -> bool:
+        return not self.hows
+
+
+def served(group: Group, required: TargetID, runtime: Runtime) -> Served:
+    """What the program finds in all of the files: it picks among them itself."""
+    best: dict[TargetID, How] = {}
+    files = []
+    order = tuple(How)
+    for one in group.members:
+        for unit in units(one.binary):
+            found = coverage(unit, required, runtime)
+            if found.hows:
+                files.append(found)
+            for choice in found.choices:
+                if choice.how is not None:
+                    known = best.get(choice.device, choice.how)
+                    best[choice.device] = min(known, choice.how, key=order.index)
+    bare = tuple(device for device in required.devices() if device not in best)
+    return Served(bare, frozenset(best.values()), tuple(files))
 
 
 def inner_path(artifact: Artifact, path: str) -> str:
@@ -100,9 +143,14 @@ def groups(artifacts: Iterable[Artifact]) -> list[Group]:
         for one in sidecars(artifact):
             found.setdefault(_key(one, tensile), []).append(one)
     return [
-        Group(path, tuple(members), directory, tuned)
+        Group(path, tuple(members), _below(path, members[0]), directory, tuned)
         for (path, directory, tuned), members in sorted(found.items())
     ]
+
+
+def _below(path: str, member: Sidecar) -> str:
+    outer = member.binary.path[: len(member.binary.path) - len(member.inner)]
+    return path.removeprefix(family(outer)) or path
 
 
 def tensile_directories(artifact: Artifact) -> frozenset[str]:

@@ -17,6 +17,7 @@ from kinspect.errors import FormatError
 from kinspect.formats import tensile
 from kinspect.limits import Limits
 from kinspect.model import Severity
+from kinspect.render import markdown, text
 from kinspect.sidecars import groups
 from tests.conftest import SAMPLES
 from tests.reading import view
@@ -391,7 +392,7 @@ def test_a_file_that_a_lazy_library_loads_and_that_is_lost(tmp_path, lost):
     assert report.verdict is Verdict.FAIL
     assert errors(report) == [("missing-kernel", "gfx950")]
     (finding,) = [f for f in report.findings if f.rule == "missing-kernel"]
-    assert "1 of 3 files" in finding.message
+    assert "of 3 files that it loads, 1 is not there" in finding.message
     assert lost.split("_gfx950")[0] in finding.message
 
 
@@ -525,6 +526,23 @@ def test_a_kernel_database_that_is_not_there_is_no_failure(tmp_path):
 
 
 # --- groups -----------------------------------------------------------------------------
+
+
+def test_a_report_tells_of_groups_and_not_of_each_file(tmp_path):
+    files = rocblas(*BOTH) | aotriton("gfx942") | family()
+    report = verify(tree(tmp_path, files))
+    told = text.report(report)
+    assert "lib/rocblas/library   6 files, 2 targets" in told
+    assert "lib/kernels_gfx*.hsaco   2 files, 2 targets" in told
+    (line,) = [line for line in told.splitlines() if "MISSING" in line]
+    assert line.split() == ["gfx950", "-", "-", "-", "MISSING"]
+    assert "kernels_gfx942.hsaco   " in text.report(report, verbose=1)
+    rows = [line for line in markdown.report(report).splitlines() if line.startswith("| `")]
+    assert len(rows) == 4
+    assert rows[-1].startswith(
+        "| `torch/lib/aotriton.images/amd-gfx*` | 2 files, 1 target |"
+    )
+    assert rows[-1].endswith("| **MISSING** |")
 
 
 def test_groups_are_told_by_their_paths(tmp_path):

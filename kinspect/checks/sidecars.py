@@ -2,20 +2,25 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from kinspect.checks.finding import finding
-from kinspect.loader import How, coverage, units
+from kinspect.loader import How
 from kinspect.model import Artifact, Binary, CodeObject, Finding, Severity
 from kinspect.names import brief
 from kinspect.naming import claim, family, renamed
 from kinspect.policy import Policy
-from kinspect.runtime import Runtime
-from kinspect.sidecars import Group, Sidecar, directory_of, groups, is_sidecar
+from kinspect.sidecars import (
+    Group,
+    Served,
+    Sidecar,
+    directory_of,
+    groups,
+    is_sidecar,
+    served,
+)
 from kinspect.target import TargetID
 
-ORDER: Final = tuple(How)
 BESIDE: Final = "build them for it too, and install them beside the others"
 
 
@@ -26,7 +31,7 @@ def sidecar_files(artifacts: Sequence[Artifact], policy: Policy) -> Iterator[Fin
             yield from _mismatch(one)
         for required in policy.required:
             yield from _coverage(group, required, policy, artifacts)
-        if group.directory:
+        if group.directory and not group.lazy:
             yield from _lacking_files(group, policy)
         if not group.tuned:
             yield from _lacking_kernels(group, policy)
@@ -63,47 +68,25 @@ def _agree(own: TargetID, named: TargetID) -> bool:
 # --- the targets that are required ------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Served:
-    """How a group serves a target: the modes without code, and how the others have it."""
-
-    bare: tuple[TargetID, ...]
-    hows: frozenset[How]
-    every: bool
-
-
-def _served(group: Group, required: TargetID, runtime: Runtime) -> _Served:
-    best: dict[TargetID, How] = {}
-    devices = required.devices()
-    for one in group.members:
-        for unit in units(one.binary):
-            for choice in coverage(unit, required, runtime).choices:
-                if choice.how is not None:
-                    known = best.get(choice.device, choice.how)
-                    best[choice.device] = min(known, choice.how, key=ORDER.index)
-    bare = tuple(device for device in devices if device not in best)
-    return _Served(bare, frozenset(best.values()), every=len(bare) == len(devices))
-
-
 def _coverage(
     group: Group, required: TargetID, policy: Policy, artifacts: Sequence[Artifact]
 ) -> Iterator[Finding]:
-    served = _served(group, required, policy.runtime)
+    found = served(group, required, policy.runtime)
     first = group.members[0]
     place = first.binary.path
     bundle = 0 if len(group.members) == 1 else None
-    if served.bare:
+    if found.bare:
         yield finding(
-            "missing-target" if served.every else "partial-target",
+            "missing-target" if found.missing else "partial-target",
             place,
-            _lack(group, required, served),
+            _lack(group, required, found),
             bundle=bundle,
             target=required,
             details=tuple(_beside(group, required, artifacts)),
             hint=BESIDE,
         )
     rules = {How.GENERIC: "generic-only", How.SPIRV: "jit-only"}
-    for how in sorted(served.hows - {How.NATIVE}):
+    for how in sorted(found.hows - {How.NATIVE}):
         if how.value not in policy.accept:
             yield finding(
                 rules[how],
@@ -118,16 +101,16 @@ def _coverage(
 def _what(group: Group) -> str:
     count = len(group.members)
     if group.directory:
-        return f"the {count} files of device code in {group.path}"
-    return "this code object" if count == 1 else f"the {count} files {group.path}"
+        return f"the {count} files of device code in {group.name}"
+    return "this code object" if count == 1 else f"the {count} files {group.name}"
 
 
-def _lack(group: Group, required: TargetID, served: _Served) -> str:
+def _lack(group: Group, required: TargetID, found: Served) -> str:
     named = ", ".join(sorted({str(t) for one in group.members for t in one.targets}))
     verb = "is" if len(group.members) == 1 and not group.directory else "are"
     message = f"{_what(group)} {verb} for {named or 'no target'}"
-    if not served.every:
-        modes = ", ".join(str(device) for device in served.bare)
+    if not found.missing:
+        modes = ", ".join(str(device) for device in found.bare)
         return f"{message}: nothing for {modes}"
     first = group.members[0]
     sibling = renamed(first.name, required.processor)
@@ -153,7 +136,7 @@ def _lacking_files(group: Group, policy: Policy) -> Iterator[Finding]:
             yield finding(
                 "kernel-parity",
                 group.members[0].binary.path,
-                f"{group.path}: {len(lost)} of {len(everything)} files exist for another"
+                f"{group.name}: {len(lost)} of {len(everything)} files exist for another"
                 f" target and not for {required}, {lost[0]} among them",
                 target=required,
                 severity=Severity.NOTE if group.tuned else None,
@@ -238,7 +221,7 @@ def other_targets(artifacts: Sequence[Artifact], policy: Policy) -> Iterator[Fin
                 name = library.path.rsplit("/", 1)[-1]
                 packed = _processors(library)
                 for processor in sorted((packed ^ own) - wanted):
-                    has, lacks = (name, group.path)
+                    has, lacks = (name, group.name)
                     if processor in own:
                         has, lacks = lacks, has
                     yield finding(

@@ -89,11 +89,11 @@ def _absent(
         yield finding(
             "missing-kernel",
             file.path,
-            f"{len(absent)} of {len(refers)} files that it loads are not there,"
-            f" {absent[0]} among them",
+            f"of {len(refers)} files that it loads, {len(absent)}"
+            f" {'is' if len(absent) == 1 else 'are'} not there: {absent[0]}",
             target=named.text,
             severity=None if wanted else Severity.WARNING,
-            details=tuple(f"absent: {name}" for name in absent[1:4]),
+            details=tuple(f"not there: {name}" for name in absent[1:4]),
             hint="the library fails at the first call that wants them: install the whole"
             " directory, as the build left it",
         )

@@ -9,10 +9,11 @@ from kinspect.linking import link_units
 from kinspect.loader import units
 from kinspect.model import Binary, Report, Severity, Verdict
 from kinspect.names import escape
-from kinspect.render import matrix
+from kinspect.render import matrix, sidecar_table
 from kinspect.render.place import short_name
 from kinspect.render.problems import Group, problems
 from kinspect.render.words import count, shortened, size
+from kinspect.sidecars import Group as SidecarGroup
 
 #: GitHub takes 1 MiB of summary of a step; what comes on top of it is left out
 BYTES: Final = 900_000
@@ -64,8 +65,10 @@ def _fitted(blocks: Iterable[str], room: int) -> str:
 
 
 def _matrix(report: Report) -> Iterator[str]:
-    binaries = list(matrix.carrying(report))
-    if not binaries:
+    side_by_side = sidecar_table.together(report.artifacts)
+    grouped = sidecar_table.paths(side_by_side)
+    binaries = [one for one in matrix.carrying(report) if one.path not in grouped]
+    if not binaries and not side_by_side:
         return
     heads = ["binary", "device code", *map(prose, report.required)]
     lacking = {(f.path, f.target) for f in report.findings if f.rule == "missing-bitcode"}
@@ -78,7 +81,19 @@ def _matrix(report: Report) -> Iterator[str]:
                 *_cells(binary, report, lacking),
             ]
         )
+    for group in side_by_side:
+        name = group.name if len(report.artifacts) == 1 else group.path
+        yield _row([code(name), sidecar_table.facts(group), *_group_cells(group, report)])
     yield ""
+
+
+def _group_cells(group: SidecarGroup, report: Report) -> Iterator[str]:
+    for cell in sidecar_table.cells(group, report):
+        if cell.style == "error":
+            yield f"**{cell.status}**"
+        else:
+            beside = "" if cell.status == "ok" else f" ({cell.status})"
+            yield f"{count(cell.kernels, 'kernel')}, {size(cell.size)}{beside}"
 
 
 def _cells(

@@ -1,6 +1,6 @@
 """A report as text for a person: a terminal, or a build log."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
@@ -8,7 +8,7 @@ from kinspect.linking import LinkUnit, link_units
 from kinspect.loader import Unit, units
 from kinspect.model import Artifact, Binary, Bitcode, DeviceBitcode, Report
 from kinspect.names import demangle, escape
-from kinspect.render import matrix
+from kinspect.render import matrix, sidecar_table
 from kinspect.render.place import short_name
 from kinspect.render.problems import FOLD, Group, groups
 from kinspect.render.style import Style, table
@@ -27,11 +27,14 @@ def report(report: Report, *, color: bool = False, verbose: int = 0) -> str:
     style = Style(color=color)
     if verbose < 0:
         return summary(report, style) + "\n"
+    side_by_side = sidecar_table.together(report.artifacts)
+    grouped = sidecar_table.paths(side_by_side if not verbose else ())
     blocks = [
         block
         for artifact in report.artifacts
-        for block in _artifact(artifact, report, style, verbose)
+        for block in _artifact(artifact, report, style, verbose, grouped)
     ]
+    blocks += sidecar_table.blocks(side_by_side, report, style)
     blocks += _findings(report, style)
     return "\n\n".join([*blocks, summary(report, style)]) + "\n"
 
@@ -47,9 +50,12 @@ def summary(report: Report, style: Style) -> str:
 
 
 def _artifact(
-    artifact: Artifact, report: Report, style: Style, verbose: int
+    artifact: Artifact, report: Report, style: Style, verbose: int, grouped: Container[str]
 ) -> Iterator[str]:
-    """A block for each binary; the artifact's own name once, where it holds several."""
+    """A block for each binary; the artifact's own name once, where it holds several.
+
+    Those in `grouped` have no block: they are told of together.
+    """
     found = [one for one in artifact.binaries if one.device_code or one.bundles]
     rest = [one for one in artifact.binaries if not one.bundles and not one.bitcode]
     inside = len(found) + len(rest) > 1 or any(b.path != artifact.path for b in found)
@@ -59,6 +65,8 @@ def _artifact(
         without = f", {len(rest)} without" if rest else ""
         yield f"{head}   {artifact.kind}, {carrying}{without}"
     for binary in found:
+        if binary.path in grouped:
+            continue
         lines = [_head(binary, artifact, style), *_overview(binary, report, style, verbose)]
         yield "\n  ".join(lines)
     if verbose > 0 and rest:
