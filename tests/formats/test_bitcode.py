@@ -1,13 +1,14 @@
 """Device bitcode: what it is for, what it defines; damaged in every byte, it is told."""
 
 import re
-from struct import pack
+from io import BytesIO
+from struct import pack, unpack_from
 
 import pytest
 from elftools.elf.elffile import ELFFile
 
 from kinspect.errors import FormatError, LimitExceeded
-from kinspect.formats import bitcode
+from kinspect.formats import bitcode, bitstream
 from kinspect.limits import Limits
 from kinspect.model import Bitcode
 from kinspect.sources import Member, open_source
@@ -89,6 +90,61 @@ def test_no_more_records_than_the_limit(layout):
 def test_what_holds_no_module_is_no_bitcode(data):
     with pytest.raises(FormatError):
         parse(data)
+
+
+# --- against the symbol table that the compiler wrote ----------------------------------
+
+SYMTAB, STRINGS = 25, 23
+UNDEFINED, WEAK, GLOBAL, FORMAT_SPECIFIC = 1 << 3, 1 << 4, 1 << 10, 1 << 11
+
+
+def symbol_table(data: bytes) -> tuple[set[str], set[str]]:
+    """What the module's SYMTAB block says (llvm/Object/IRSymtab.h, storage::Header).
+
+    Version, producer, then the ranges of modules, comdats and symbols; a symbol is its
+    name and IR name (offset and size in the string table each), comdat and flags.
+    """
+    blobs: dict[int, bytes] = {}
+    inside = 0
+    for part in bitstream.read(view(data), {SYMTAB, STRINGS}):
+        if isinstance(part, bitstream.Block):
+            inside = part.id
+        elif isinstance(part, bitstream.Record):
+            blobs.setdefault(inside, part.blob)
+    table, strings = blobs[SYMTAB], blobs[STRINGS]
+    start, count = unpack_from("<2I", table, 4 + 8 + 8 + 8)
+    undefined, defined = set(), set()
+    for index in range(count):
+        offset, size, _, _, _, flags = unpack_from("<6I", table, start + 24 * index)
+        name = strings[offset : offset + size].decode()
+        if not flags & GLOBAL or flags & FORMAT_SPECIFIC:
+            continue
+        if not flags & UNDEFINED:
+            defined.add(name)
+        elif not flags & WEAK:
+            undefined.add(name)
+    return undefined, defined
+
+
+def by_clang_22() -> dict[str, bytes]:
+    """Every bitcode of the samples, by a name."""
+    found = {path.name: path.read_bytes() for path in SAMPLES.glob("librocshmem_device_*")}
+    for member in open_source(SAMPLES / "librocshmem.a").members():
+        assert isinstance(member, Member)
+        for target, data in sections(BytesIO(bytes(member.view.bytes()))).items():
+            found[f"{member.name} {target}"] = data
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(by_clang_22()))
+def test_symbols_are_those_of_the_table_by_a_newer_compiler(name):
+    """Clang 22 wrote both; LLVM 19 can't read them any more."""
+    data = by_clang_22()[name]
+    found = parse(data)
+    assert found.producer.startswith("LLVM22.")
+    undefined, defined = symbol_table(data)
+    assert symbols(found) == (undefined - defined, defined)
+    assert found.functions
 
 
 # --- against LLVM's own reader ----------------------------------------------------------
