@@ -48,6 +48,14 @@ class Limits:
     member: int = 8 * GiB
     #: archives inside of archives
     nesting: int = 8
+    #: bytes of a temporary file, for a compressed image, whose parts come in any order
+    temporary: int = 64 * GiB
+    #: bytes of one JSON document of an image
+    manifest: int = 16 * MiB
+    #: layers of one container image, and manifests of one archive of images
+    layers: int = 4096
+    #: bytes of one header of an RPM package
+    rpm_header: int = 256 * MiB
     #: bytes of the table of contents of one kpack archive
     toc: int = 64 * MiB
     #: records of the headers of one file of device bitcode

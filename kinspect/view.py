@@ -60,18 +60,15 @@ class Memory:
         return self._data[at : at + size]
 
 
-class File:
+class Descriptor:
     """An open file, read as it is asked for; small reads share a block."""
 
     BLOCK: Final = 16 * 1024
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._path = os.fspath(path)
-        try:
-            self._fd = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError as error:
-            raise InputError(error.strerror or str(error), self._path) from error
-        self.size = os.fstat(self._fd).st_size
+    def __init__(self, fd: int, path: str) -> None:
+        self._path = path
+        self._fd = fd
+        self.size = os.fstat(fd).st_size
         self._block: tuple[int, bytes] = (0, b"")
 
     def read(self, at: int, size: int) -> Bytes:
@@ -97,6 +94,18 @@ class File:
 
     def close(self) -> None:
         os.close(self._fd)
+
+
+class File(Descriptor):
+    """A file by its path."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        path = os.fspath(path)
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            raise InputError(error.strerror or str(error), path) from error
+        super().__init__(fd, path)
 
 
 class _Window:

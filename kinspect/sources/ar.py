@@ -31,41 +31,72 @@ def is_ar(view: View) -> bool:
     return any(view.startswith(magic) for magic in (AR, THIN_AR))
 
 
+def is_deb(view: View) -> bool:
+    """Whether it is a Debian package: the name of its first member says so (deb(5))."""
+    return view.startswith(AR + b"debian-binary")
+
+
 def members(view: View, context: Context) -> Iterator[Part]:
     """Every member but the symbol tables, each with its own name."""
-    thin = view.startswith(THIN_AR)
     names: View | None = None
-    at = len(AR)
+    path = view.path
     try:
-        while at < len(view):
-            header = view.read(Header, at)
-            name = decode(header.name).rstrip()
-            size = _number(header, view, at)
-            body = at + wire(Header).size
-            table = name in TABLES
-            inside = not thin or table or name == "//"
-            at = body + (size + size % 2 if inside else 0)
-            data = view.slice(body, size if inside else 0)
+        for name, body, size, stored in _slots(view):
+            path = view.path
             if name == "//":
-                names = data
+                names = view.slice(body, size)
                 continue
-            if name.startswith("#1/"):  # BSD: the name stands before the data
-                length = _digits(name[3:], view, at)
-                name = decode(bytes(data.bytes(0, length)).rstrip(b"\0"))
-                data = data.slice(length)
-                table = name in TABLES
-            elif name.startswith("/") and len(name) > 1:
-                name = _long_name(names, _digits(name[1:], view, at), view)
-            if table:
+            full = _full_name(name, names, view, body)
+            if name in TABLES or full in TABLES:
                 continue
-            path = f"{view.path}{SEPARATOR}{name.rstrip('/')}"
+            path = f"{view.path}{SEPARATOR}{full}"
             context.count(Where(path))
-            if inside:
-                yield Member(path, data.renamed(path))
-            else:
-                yield from _beside(view.path, name.rstrip("/"), path)
+            if not stored:
+                yield from _beside(view.path, full, path, context)
+                continue
+            data = view.slice(body, size)
+            if name.startswith("#1/"):
+                data = data.slice(_digits(name[3:], view, body))
+            yield Member(path, data.renamed(path))
     except KinspectError as error:
-        yield unreadable(error, view.path)
+        yield unreadable(error, path)
+
+
+class _Slot(NamedTuple):
+    """A member as its header describes it."""
+
+    name: str
+    #: where its data starts, and how many bytes it has
+    body: int
+    size: int
+    #: whether they are in the archive: of a thin one, its tables are
+    stored: bool
+
+
+def _slots(view: View) -> Iterator[_Slot]:
+    thin = view.startswith(THIN_AR)
+    at = len(AR)
+    while at < len(view):
+        header = view.read(Header, at)
+        name = decode(header.name).rstrip()
+        size = _number(header, view, at)
+        stored = not thin or name == "//" or name in TABLES
+        body = at + wire(Header).size
+        yield _Slot(name, body, size, stored)
+        if not stored:
+            size = 0
+        view.require(body, size)
+        at = body + size + size % 2
+
+
+def _full_name(name: str, names: View | None, view: View, body: int) -> str:
+    """The name of a member: in its header, in the table of names, or before its data."""
+    if name.startswith("#1/"):  # BSD
+        length = _digits(name[3:], view, body)
+        return decode(bytes(view.bytes(body, length)).rstrip(b"\0"))
+    if name.startswith("/") and name not in TABLES:
+        name = _long_name(names, _digits(name[1:], view, body), view)
+    return name.rstrip("/")
 
 
 def _number(header: Header, view: View, at: int) -> int:
@@ -90,8 +121,10 @@ def _long_name(names: View | None, offset: int, view: View) -> str:
     return decode(text.split(b"\n", 1)[0]).rstrip("/")
 
 
-def _beside(archive: str, name: str, path: str) -> Iterator[Part]:
+def _beside(archive: str, name: str, path: str, context: Context) -> Iterator[Part]:
     """A member of a thin archive: a file, by its path from the archive's directory."""
+    if context.excludes(path):
+        return
     if SEPARATOR in archive:
         message = "a thin archive's members lie beside it, and this one is in an archive"
         yield unreadable(FormatError(message, Where(path)), path)

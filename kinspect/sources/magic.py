@@ -14,16 +14,25 @@ ZSTD: Final = b"\x28\xb5\x2f\xfd"
 AKS2: Final = b"AKS2"
 COMPRESSED: Final = (GZIP, BZIP2, XZ, ZSTD)
 
+RPM: Final = b"\xed\xab\xee\xdb"
+
 #: POSIX pax and GNU: `ustar` in the first header
 USTAR: Final = b"ustar"
 USTAR_AT: Final = 257
+#: of any tar, older ones included: the sum of the first header, in octal digits
+SUM_AT: Final = slice(148, 156)
 HEAD: Final = 512
 
 
 def is_tar(head: bytes) -> bool:
-    return head[USTAR_AT : USTAR_AT + len(USTAR)] == USTAR
+    if head[USTAR_AT : USTAR_AT + len(USTAR)] == USTAR:
+        return True
+    digits = head[SUM_AT].strip(b" \0")
+    if len(head) < HEAD or not digits or digits.strip(b"01234567"):
+        return False
+    return int(digits, 8) == sum(head[:HEAD]) - sum(head[SUM_AT]) + 8 * ord(" ")
 
 
 def is_archive(head: bytes) -> bool:
     """Whether a file that starts so may hold other files."""
-    return head.startswith((*ZIP, AR, THIN_AR, AKS2, *COMPRESSED)) or is_tar(head)
+    return head.startswith((*ZIP, AR, THIN_AR, AKS2, RPM, *COMPRESSED)) or is_tar(head)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 
 from kinspect.errors import KinspectError, Where
 from kinspect.limits import Limits
@@ -44,11 +45,35 @@ class Context:
     depth: int = 0
     #: members seen so far, over all levels
     seen: int = 0
+    #: what the user named, and what it turned out to be
+    root: str = ""
+    kind: str = ""
 
     def count(self, where: Where) -> None:
         """Count one more member; raise LimitExceeded beyond the limit."""
         self.seen += 1
         self.limits.check("members", self.seen, where)
+
+    def refine(self, view: View, kind: str) -> None:
+        """Say what an archive is; kept if it is the artifact itself."""
+        if view.path == self.root:
+            self.kind = kind
+
+    def excludes(self, path: str) -> bool:
+        """Whether a glob leaves a file out.
+
+        By its breadcrumb, its path in the innermost container, its name, or that of a
+        directory above it in there.
+        """
+        if not self.exclude:
+            return False
+        outer, _, inner = path.rpartition(SEPARATOR)
+        parts = inner.split("/")
+        names = {path, inner, parts[-1]}
+        if outer:
+            names.update(parts)
+            names.update("/".join(parts[:n]) for n in range(1, len(parts)))
+        return any(fnmatchcase(name, glob) for name in names for glob in self.exclude)
 
 
 def unreadable(error: KinspectError, path: str) -> Unreadable:

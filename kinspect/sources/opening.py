@@ -4,7 +4,6 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from kinspect.errors import InputError, KinspectError
 from kinspect.limits import DEFAULT, Limits
@@ -18,13 +17,22 @@ class Source:
     """An artifact that can be read, file by file."""
 
     path: str
-    #: `file`, `directory`, `wheel`, `zip`, `conda`, `tar`, `archive`, `deb`
-    kind: str
     context: Context
+    directory: bool = False
+
+    @property
+    def kind(self) -> str:
+        """What the user would call it.
+
+        `file`, `directory`, `wheel`, `zip`, `conda`, `tar`, `archive`, `deb`, `rpm` or
+        `image`; once its members were read, a tar may be an `image`, `conda` or `sdist`,
+        or just `compressed`.
+        """
+        return self.context.kind
 
     def members(self) -> Iterator[Part]:
         """Every file, in a stable order; each valid until the next is asked for."""
-        if self.kind == "directory":
+        if self.directory:
             for part in tree.members(self.path, self.context):
                 yield from _expanded(part, self.context)
             return
@@ -52,31 +60,34 @@ def open_source(
         mode = os.stat(name).st_mode
     except OSError as error:
         raise InputError(error.strerror or str(error), name) from error
-    context = Context(limits, exclude)
+    context = Context(limits, exclude, root=name)
     if wanted is not None:
         context.wanted = wanted
     if stat.S_ISDIR(mode):
-        return Source(name, "directory", context)
+        context.kind = "image" if tree.image(name, context) else "directory"
+        return Source(name, context, directory=True)
     if not stat.S_ISREG(mode):
         message = "not a regular file: a pipe, a socket or a device"
         raise InputError(message, name)
     file = File(name)
     try:
-        kind = _kind(View(file, name))
+        context.kind = _kind(View(file, name))
     finally:
         file.close()
-    return Source(name, kind, context)
+    return Source(name, context)
 
 
 def _kind(view: View) -> str:
-    """What the user would call this file."""
+    """What the user would call this file, as far as its first bytes tell."""
     head = _head(view)
     if head.startswith(magic.ZIP):
         return _zip_kind(view)
     if head.startswith(magic.COMPRESSED) or magic.is_tar(head):
         return "tar"
+    if head.startswith(magic.RPM):
+        return "rpm"
     if ar.is_ar(view):
-        return "deb" if head[8:].startswith(b"debian-binary") else "archive"
+        return "deb" if ar.is_deb(view) else "archive"
     return "archive" if head.startswith(magic.AKS2) else "file"
 
 
@@ -89,7 +100,18 @@ def _zip_kind(view: View) -> str:
         return "zip"  # its members will say what is wrong
     if any(name.endswith(".dist-info/WHEEL") for name in names):
         return "wheel"
-    return "conda" if "metadata.json" in names and view.path.endswith(".conda") else "zip"
+    if any(name.endswith("/PKG-INFO") and name.count("/") == 1 for name in names):
+        return "sdist"
+    return "conda" if zip.is_conda(names) else "zip"
+
+
+def _zip(view: View, context: Context) -> Iterator[Part]:
+    from kinspect.sources import packages, zip  # noqa: PLC0415
+
+    infos = zip.directory(view)
+    if zip.is_conda(info.filename for info in infos):
+        return packages.conda(view, infos, context)
+    return zip.members(view, infos, context)
 
 
 def _head(view: View) -> bytes:
@@ -101,8 +123,7 @@ def _expanded(part: Part, context: Context) -> Iterator[Part]:
     if not isinstance(part, Member):
         yield part
         return
-    name = part.name
-    if any(fnmatchcase(name, g) or fnmatchcase(part.path, g) for g in context.exclude):
+    if context.excludes(part.path):
         return
     try:
         inner = _inner(part.view, context)
@@ -129,18 +150,22 @@ def _inner(view: View, context: Context) -> Iterator[Part] | None:
     if not magic.is_archive(head):
         return None
     context.limits.check("nesting", context.depth + 1, view.where())
-    if ar.is_ar(view):
-        return ar.members(view, context)
+    if head.startswith(magic.ZIP):
+        return _zip(view, context)
     if head.startswith(magic.AKS2):
         from kinspect.sources import aks2  # noqa: PLC0415
 
         return aks2.members(view, context)
-    if head.startswith(magic.ZIP):
-        from kinspect.sources import zip  # noqa: PLC0415
+    if head.startswith(magic.RPM):
+        from kinspect.sources import rpm  # noqa: PLC0415
 
-        return zip.members(view, context)
-    from kinspect.sources import tar  # noqa: PLC0415
+        return rpm.members(view, context)
+    if ar.is_ar(view) and not ar.is_deb(view):
+        return ar.members(view, context)
+    from kinspect.sources import packages, tarballs  # noqa: PLC0415
 
+    if ar.is_deb(view):
+        return packages.deb(view, context)
     if magic.is_tar(head):
-        return tar.members(view, context)
-    return tar.compressed(view, context)
+        return tarballs.plain(view, context)
+    return tarballs.compressed(view, context)

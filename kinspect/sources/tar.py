@@ -1,185 +1,203 @@
-"""Tar archives, and what is compressed by gzip, bzip2, xz or zstd.
+"""Tar archives, one by one as they come.
 
 Source: POSIX, pax interchange format; GNU tar manual. The standard library reads the
-headers. Members of a plain tar are views of it; those of a compressed one are read in
-turn, as the stream comes.
+headers. Files of a plain tar are views of it; those of a compressed one are read in turn.
 """
 
-import bz2
-import gzip
-import io
-import lzma
 import tarfile
-import zlib
-from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType
-from typing import BinaryIO, Final, cast
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import IO, BinaryIO, Final, Self, cast
 
-import zstandard
-
-from kinspect.errors import FormatError, KinspectError, LimitExceeded, Where
-from kinspect.sources import magic
+from kinspect.errors import FormatError, KinspectError, Where
+from kinspect.room import Room
+from kinspect.sources import decompress
+from kinspect.sources.decompress import Inflated
 from kinspect.sources.member import SEPARATOR, Context, Member, Part, unreadable
 from kinspect.sources.stream import Stream
 from kinspect.view import Memory, View
 
-BLOCK: Final = 512
 HEAD: Final = 4096
+CHUNK: Final = 1 << 20
 
-FOREIGN: Final = (
-    tarfile.TarError,
-    zlib.error,
-    lzma.LZMAError,
-    zstandard.ZstdError,
-    EOFError,
-    OSError,
-    ValueError,
-    OverflowError,
-)
+#: what the readers of others raise for archives that are damaged, or beyond them
+FOREIGN: Final = (tarfile.TarError, *decompress.FOREIGN)
 
 
-Inflate = Callable[[BinaryIO], BinaryIO]
+class Lost(KinspectError):
+    """A stream has ended early, and it was told why."""
 
 
-def _zstd(stream: BinaryIO) -> BinaryIO:
-    reader = zstandard.ZstdDecompressor(max_window_size=1 << 31)
-    return cast("BinaryIO", reader.stream_reader(stream, read_across_frames=True))
+class Kind(Enum):
+    FILE = auto()
+    DIRECTORY = auto()
+    LINK = auto()  #: another name of a file that came before
+    SYMLINK = auto()
+    OTHER = auto()  #: devices, pipes
 
 
-#: magic → what reads it
-COMPRESSORS: Final[Mapping[bytes, Inflate]] = MappingProxyType(
-    {
-        magic.GZIP: cast(
-            "Callable[[BinaryIO], BinaryIO]", lambda s: gzip.GzipFile(fileobj=s)
-        ),
-        magic.BZIP2: cast("Callable[[BinaryIO], BinaryIO]", bz2.BZ2File),
-        magic.XZ: cast("Callable[[BinaryIO], BinaryIO]", lzma.LZMAFile),
-        magic.ZSTD: _zstd,
-    }
-)
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One header of a tar."""
+
+    name: str
+    kind: Kind
+    size: int
+    #: of its bytes, from the start of the archive
+    offset: int
+    #: what a link names
+    link: str
+    #: a file with holes: where they are is known to the library
+    sparse: tarfile.TarInfo | None
+
+    @classmethod
+    def of(cls, info: tarfile.TarInfo) -> Self:
+        name = info.name
+        while name.startswith("./"):
+            name = name[2:].lstrip("/")
+        sparse = info if info.issparse() else None
+        return cls(name, _kind(info), info.size, info.offset_data, info.linkname, sparse)
 
 
-def compressor(view: View) -> Callable[[BinaryIO], BinaryIO] | None:
-    """What inflates the view, if it is a compressed file."""
-    return next((open_ for m, open_ in COMPRESSORS.items() if view.startswith(m)), None)
+def _kind(info: tarfile.TarInfo) -> Kind:
+    if info.isdir():
+        return Kind.DIRECTORY
+    if info.issym():
+        return Kind.SYMLINK
+    if info.islnk():
+        return Kind.LINK
+    # POSIX: a type that is not known is to be read as a file
+    if info.isreg() or info.type not in tarfile.SUPPORTED_TYPES:
+        return Kind.FILE
+    return Kind.OTHER
 
 
-def members(view: View, context: Context) -> Iterator[Part]:
-    """The files of an uncompressed tar, as views of it."""
-    end = 0
-    try:
-        with tarfile.open(fileobj=Stream(view), mode="r:") as archive:
-            for info in archive:
-                path = f"{view.path}{SEPARATOR}{info.name}"
-                end = info.offset_data + -(-info.size // BLOCK) * BLOCK
-                if not info.isreg():
-                    continue
-                try:
-                    context.count(Where(path))
-                    if info.issparse():
-                        message = "a sparse member"
-                        raise FormatError(message, Where(path, "tar", info.offset))
-                    data = view.slice(info.offset_data, info.size, "").renamed(path)
-                except KinspectError as error:
-                    yield unreadable(error, path)
-                    continue
-                head = bytes(data.bytes(0, min(HEAD, len(data))))
-                if context.wanted(path, len(data), head):
-                    yield Member(path, data)
-        if not any(view.bytes(end, 1)):
-            return  # the blocks of zeros that end an archive
-        message = "no end of the archive"
-        yield unreadable(FormatError(message, view.where(end)), view.path)
-    except (KinspectError, *FOREIGN) as error:
-        yield _broken(error, view)
+class _Header(tarfile.TarInfo):
+    """Headers of an archive that must go on until the zeros that end it.
+
+    The library takes anything else that is no header for the end as well.
+    """
+
+    @classmethod
+    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(tarfile_)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+            raise
+        except tarfile.HeaderError as error:
+            message = f"no end of the archive: {error}"
+            raise tarfile.ReadError(message) from error
 
 
-def compressed(view: View, context: Context) -> Iterator[Part]:
-    """A compressed file: the members of a tar, or one member."""
-    open_ = compressor(view)
-    if open_ is None:
-        return
-    try:
-        with open_(cast("BinaryIO", Stream(view))) as inflated:
-            reader = _Counted(inflated, view, context)
-            head = reader.peek(HEAD)
-            if magic.is_tar(head):
-                yield from _streamed(reader, view, context)
-            else:
-                yield from _single(reader, view, context)
-    except (KinspectError, *FOREIGN) as error:
-        yield _broken(error, view)
+class Tar:
+    """A tar that is being read: from a view, or from a stream that inflates it.
 
+    Raises FormatError and LimitExceeded, and whatever of FOREIGN the library does.
+    """
 
-def _broken(error: Exception, view: View) -> Part:
-    if isinstance(error, KinspectError):
-        return unreadable(error, view.path)
-    return unreadable(FormatError(f"archive: {error}", view.where()), view.path)
-
-
-class _Counted(io.RawIOBase):
-    """An inflating stream that is held to the limits, and can be looked ahead in."""
-
-    def __init__(self, inner: BinaryIO, view: View, context: Context) -> None:
-        super().__init__()
-        self._inner = inner
+    def __init__(self, view: View, stream: Inflated | None = None) -> None:
+        self.view = view
+        self._stream = stream
+        source = Stream(view) if stream is None else stream
+        self._archive = tarfile.open(  # noqa: SIM115  # nothing to close
+            fileobj=cast("IO[bytes]", source),
+            mode="r:" if stream is None else "r|",
+            tarinfo=_Header,
+            bufsize=CHUNK,
+        )
+        self._room = Room()
+        #: of the current entry, when it comes from a stream: its file, and what was read
+        self._file: BinaryIO | None = None
         self._head = b""
-        self._view = view
-        self._context = context
-        self._count = 0
+        self._info: tarfile.TarInfo | None = None
 
-    def peek(self, size: int) -> bytes:
-        while len(self._head) < size and (more := self._inner.read(size - len(self._head))):
-            self._head += more
+    @property
+    def lost(self) -> bool:
+        """Whether nothing more can come: the stream itself is broken."""
+        return self._stream is not None and self._stream.failed
+
+    def __iter__(self) -> Iterator[Entry]:
+        """The entries; `head` and `content` are for the one that came last.
+
+        Those of a plain tar can be asked for later, too.
+        """
+        while (info := self._archive.next()) is not None:
+            self._archive.members.clear()  # type: ignore[attr-defined]
+            self._info, self._file, self._head = info, None, b""
+            yield Entry.of(info)
+        if self._stream is not None:
+            self._stream.drain()
+
+    def head(self, entry: Entry) -> bytes:
+        """The first bytes of a file."""
+        if self._stream is None and not entry.sparse:
+            data = self.view.slice(entry.offset, entry.size)
+            return bytes(data.bytes(0, min(HEAD, entry.size)))
+        if self._file is None:
+            self._file = self._open(entry)
+            self._head = self._file.read(HEAD)
         return self._head
 
-    def read(self, size: int | None = -1) -> bytes:
-        if size is None or size < 0:
-            size = self._context.limits.member + 1
-        if self._head:
-            data, self._head = self._head[:size], self._head[size:]
-        else:
-            data = self._inner.read(size)
-        self._count += len(data)
-        ratio = self._count // max(len(self._view), 1)
-        self._context.limits.check("ratio", ratio, self._view.where())
-        return data
+    def content(self, entry: Entry, path: str, context: Context) -> View:
+        """All of a file, as a view with the given breadcrumb."""
+        if self._stream is None and not entry.sparse:
+            return self.view.slice(entry.offset, entry.size, "").renamed(path)
+        context.limits.check("member", entry.size, Where(path))
+        head = self.head(entry)
+        target = self._room.of(entry.size)
+        target[: len(head)] = head
+        filled = len(head)
+        file = self._file or self._open(entry)
+        while filled < entry.size and (more := file.read(min(CHUNK, entry.size - filled))):
+            target[filled : filled + len(more)] = more
+            filled += len(more)
+        self._file = None
+        if filled != entry.size:
+            message = f"has {filled} of {entry.size} bytes"
+            raise FormatError(message, Where(path, "tar"))
+        return View(Memory(target), path)
+
+    def _open(self, entry: Entry) -> BinaryIO:
+        info = entry.sparse or self._info
+        file = None if info is None else self._archive.extractfile(info)
+        if file is None:
+            message = "no file that could be read"
+            raise FormatError(message, self.view.where(entry.offset))
+        return cast("BinaryIO", file)
 
 
-def _streamed(reader: _Counted, view: View, context: Context) -> Iterator[Part]:
-    with tarfile.open(fileobj=cast("BinaryIO", reader), mode="r|") as archive:
-        for info in archive:
-            path = f"{view.path}{SEPARATOR}{info.name}"
-            if not info.isreg():
-                continue
-            try:
-                context.count(Where(path))
-                context.limits.check("member", info.size, Where(path))
-            except LimitExceeded as error:
-                yield unreadable(error, path)
-                continue
-            file = archive.extractfile(info)
-            if file is None:
-                continue
-            head = file.read(HEAD)
-            if context.wanted(path, info.size, head):
-                data = head + file.read()
-                if len(data) != info.size:
-                    message = f"has {len(data)} of {info.size} bytes"
-                    yield unreadable(FormatError(message, Where(path, "tar")), path)
-                else:
-                    yield Member(path, View(Memory(data), path))
-
-
-def _single(reader: _Counted, view: View, context: Context) -> Iterator[Part]:
-    stem = view.path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
-    path = f"{view.path}{SEPARATOR}{stem}"
-    head = reader.peek(HEAD)
-    if not context.wanted(path, len(head), head):
+def file(tar: Tar, entry: Entry, path: str, context: Context) -> Iterator[Part]:
+    """A file of a tar if it is of interest, or why it can't be read."""
+    try:
+        if not context.wanted(path, entry.size, tar.head(entry)):
+            return
+        member = Member(path, tar.content(entry, path, context))
+    except (KinspectError, *FOREIGN) as error:
+        yield broken(error, tar.view, path)
+        if tar.lost:
+            raise Lost from error
         return
-    ceiling = context.limits.member
-    data = bytearray()
-    while len(data) <= ceiling and (more := reader.read(1 << 20)):
-        data += more
-    context.limits.check("member", len(data), Where(path))
-    yield Member(path, View(Memory(data), path))
+    yield member
+
+
+def files(tar: Tar, entries: Iterable[Entry], context: Context) -> Iterator[Part]:
+    """The files of a tar, and what can't be read."""
+    view = tar.view
+    try:
+        for entry in entries:
+            path = f"{view.path}{SEPARATOR}{entry.name}"
+            if entry.kind is Kind.FILE and not context.excludes(path):
+                context.count(Where(path))
+                yield from file(tar, entry, path, context)
+    except Lost:
+        return
+    except (KinspectError, *FOREIGN) as error:
+        yield broken(error, view)
+
+
+def broken(error: Exception, view: View, path: str = "") -> Part:
+    """What is yielded in place of a file, or of the rest of an archive."""
+    if not isinstance(error, KinspectError):
+        error = FormatError(f"archive: {error}", view.where())
+    return unreadable(error, path or view.path)

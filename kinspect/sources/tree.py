@@ -4,22 +4,46 @@ import os
 import stat
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Final
 
 from kinspect.errors import InputError, KinspectError, Where
 from kinspect.sources.member import Context, Member, Part, unreadable
 from kinspect.view import File, View
 
+if TYPE_CHECKING:
+    from kinspect.sources.image import DirectoryStore
+
+
+#: the file that makes a directory an image layout, and that of unpacked `docker save`
+MARKS: Final = ("oci-layout", "manifest.json")
+
+
+def image(path: str, context: Context) -> "DirectoryStore | None":
+    """The image that a directory is, if it is one."""
+    if not any(os.path.isfile(os.path.join(path, mark)) for mark in MARKS):
+        return None
+    from kinspect.sources.image import DirectoryStore, recognized  # noqa: PLC0415
+
+    store = DirectoryStore(path)
+    return store if recognized(store, context) else None
+
 
 def members(path: str, context: Context) -> Iterator[Part]:
     """The files below a directory, sorted; symbolic links followed once.
 
-    Special files are never opened. What can't be read is told.
+    Special files are never opened. What can't be read is told. An image layout gives the
+    files of its images.
     """
     seen: set[tuple[int, int]] = set()
     yield from _walk(path, context, seen)
 
 
 def _walk(path: str, context: Context, seen: set[tuple[int, int]]) -> Iterator[Part]:
+    if store := image(path, context):
+        from kinspect.sources.image import members as of_image  # noqa: PLC0415
+
+        yield from of_image(store, context)
+        return
     try:
         names = sorted(os.listdir(path))
     except OSError as error:

@@ -6,7 +6,7 @@ inflated here, into one buffer, once, and only if their first bytes are of inter
 
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from kinspect.errors import FormatError, KinspectError, Where
@@ -58,21 +58,29 @@ def directory(view: View) -> list[zipfile.ZipInfo]:
         raise FormatError(message, view.where()) from error
 
 
-def members(view: View, context: Context) -> Iterator[Part]:
-    """Every file of the archive, in the order of its bytes."""
+def is_conda(names: Iterable[str]) -> bool:
+    """Whether these are the files of a `.conda` package (its format, version 2)."""
+    found = set(names)
+    return "metadata.json" in found and any(map(is_conda_part, found))
+
+
+def is_conda_part(name: str) -> bool:
+    return name.startswith(("pkg-", "info-")) and name.endswith(".tar.zst")
+
+
+def members(
+    view: View, infos: Iterable[zipfile.ZipInfo], context: Context
+) -> Iterator[Part]:
+    """Every file of the archive's directory, in the order of its bytes."""
     room = Room()
-    try:
-        infos = directory(view)
-    except KinspectError as error:
-        yield unreadable(error, view.path)
-        return
+    infos = sorted(infos, key=lambda one: one.header_offset)
     twice = {name for name, n in Counter(i.filename for i in infos).items() if n > 1}
     end = 0
-    for info in sorted(infos, key=lambda one: one.header_offset):
+    for info in infos:
         path = f"{view.path}{SEPARATOR}{info.filename}"
         try:
             context.count(Where(path))
-            if info.is_dir():
+            if info.is_dir() or context.excludes(path):
                 continue
             if info.filename in twice:
                 message = "the archive holds this name more than once"

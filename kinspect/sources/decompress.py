@@ -1,0 +1,172 @@
+"""What is compressed by gzip, bzip2, xz, lzma or zstd, as one bounded stream.
+
+Sources: RFC 1952 (gzip), RFC 8878 (zstd); the others are known to the standard library.
+"""
+
+import bz2
+import gzip
+import io
+import lzma
+import zlib
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Annotated, BinaryIO, Final, NamedTuple, cast
+
+import zstandard
+
+from kinspect.errors import FormatError
+from kinspect.sources import magic
+from kinspect.sources.member import Context
+from kinspect.sources.stream import Stream
+from kinspect.view import U32, View
+
+#: what decompressors raise for data that is damaged, or beyond them
+FOREIGN: Final = (
+    zlib.error,
+    lzma.LZMAError,
+    zstandard.ZstdError,
+    EOFError,
+    OSError,
+    ValueError,
+    OverflowError,
+)
+
+Inflate = Callable[[BinaryIO], BinaryIO]
+
+
+def _gzip(stream: BinaryIO) -> BinaryIO:
+    return cast("BinaryIO", gzip.GzipFile(fileobj=stream))
+
+
+def _zstd(stream: BinaryIO) -> BinaryIO:
+    reader = zstandard.ZstdDecompressor(max_window_size=1 << 31)
+    return cast("BinaryIO", reader.stream_reader(stream, read_across_frames=True))
+
+
+def lzma_alone(stream: BinaryIO) -> BinaryIO:
+    """The format before xz: it has no magic, so that somebody must say that it is it."""
+    return cast("BinaryIO", lzma.LZMAFile(stream, format=lzma.FORMAT_ALONE))
+
+
+#: magic → what reads it
+COMPRESSORS: Final[Mapping[bytes, Inflate]] = MappingProxyType(
+    {
+        magic.GZIP: _gzip,
+        magic.BZIP2: cast("Inflate", bz2.BZ2File),
+        magic.XZ: cast("Inflate", lzma.LZMAFile),
+        magic.ZSTD: _zstd,
+    }
+)
+
+
+def compressor(view: View) -> Inflate | None:
+    """What inflates the view, if it is a compressed file."""
+    return next((open_ for m, open_ in COMPRESSORS.items() if view.startswith(m)), None)
+
+
+class Inflated(io.RawIOBase):
+    """An inflating stream that is held to the limits, and can be looked ahead in.
+
+    Raises FormatError and LimitExceeded, and whatever of FOREIGN the decompressor does.
+    """
+
+    def __init__(self, view: View, context: Context, open_: Inflate) -> None:
+        super().__init__()
+        self._inner = open_(cast("BinaryIO", Stream(view)))
+        self._view = view
+        self._limits = context.limits
+        self._head = b""
+        self._count = 0
+        #: whether an error has ended the stream
+        self.failed = False
+
+    def peek(self, size: int) -> bytes:
+        """The next `size` bytes, fewer at the end; they are read again afterwards."""
+        while len(self._head) < size:
+            more = self._next(size - len(self._head))
+            if not more:
+                break
+            self._head += more
+        return self._head
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or size < 0:
+            size = self._limits.member + 1
+        if self._head:
+            data, self._head = self._head[:size], self._head[size:]
+            return data
+        return self._next(size)
+
+    def drain(self) -> None:
+        """Read on to the end: only there, checksums are compared."""
+        self._head = b""
+        while self._next(1 << 20):
+            pass
+
+    def close(self) -> None:
+        self._inner.close()
+        super().close()
+
+    def _next(self, size: int) -> bytes:
+        self.failed = True  # until all went well
+        data = self._inner.read(size)
+        if not data and size and self._view.startswith(magic.ZSTD):
+            check_frames(self._view)
+        self._count += len(data)
+        ratio = self._count // max(len(self._view), 1)
+        self._limits.check("ratio", ratio, self._view.where())
+        self.failed = False
+        return data
+
+
+class _Block(NamedTuple):
+    low: Annotated[int, "H"]
+    high: Annotated[int, "B"]
+
+
+class _Skippable(NamedTuple):
+    magic: U32
+    size: U32
+
+
+#: low four bits are free (RFC 8878, 3.1.2)
+_SKIPPABLE: Final = 0x184D2A50
+_RLE: Final = 1
+_DICTIONARY: Final = (0, 1, 2, 4)
+_CONTENT: Final = (0, 2, 4, 8)
+
+
+def check_frames(view: View) -> None:
+    """Raise FormatError unless the last frame of zstd data is whole.
+
+    The library's stream ends without an error where its input is cut. Headers alone tell:
+    each block says how long it is.
+    """
+    at = 0
+    while at < len(view):
+        if view.startswith(magic.ZSTD, at):
+            at = _frame(view, at)
+            continue
+        skippable = view.read(_Skippable, at)
+        if skippable.magic & ~0xF != _SKIPPABLE:
+            message = "no zstd frame starts here"
+            raise FormatError(message, view.where(at))
+        at += 8 + skippable.size
+    view.require(at, 0)
+
+
+def _frame(view: View, at: int) -> int:
+    """Where the frame at `at` ends."""
+    descriptor = view.bytes(at + 4, 1)[0]
+    single = descriptor >> 5 & 1
+    content = _CONTENT[descriptor >> 6] or single
+    at += 5 + (1 - single) + _DICTIONARY[descriptor & 3] + content
+    last = False
+    while not last:
+        block = view.read(_Block, at)
+        header = block.low | block.high << 16
+        last = bool(header & 1)
+        at += 3 + (1 if header >> 1 & 3 == _RLE else header >> 3)
+    at += 4 * (descriptor >> 2 & 1)
+    view.require(at, 0)
+    return at
