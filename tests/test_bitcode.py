@@ -5,8 +5,10 @@ from json import loads
 
 import jsonschema
 import pytest
+from click.testing import CliRunner
 
 from kinspect import Policy, TargetID, Verdict, inspect, schemas, verify
+from kinspect.cli import cli
 from kinspect.linking import link_units
 from kinspect.model import Bitcode, Severity
 from kinspect.render import json, text
@@ -446,6 +448,13 @@ def test_a_listing_names_what_is_kept(libraries):
     found = inspect(libraries, code_objects=False)
     assert "hip-amdgcn-amd-amdhsa--gfx942" in listing([found])
     assert "unowned" not in listing([inspect(SAMPLES / "rdc_new_driver.o")])
+
+
+def test_explain_says_that_hip_loads_no_bitcode():
+    path = str(SAMPLES / "rdc_new_driver.o")
+    done = CliRunner().invoke(cli, ["explain", "-d", "gfx942", path])
+    assert done.exit_code == 2
+    assert "a link compiles it" in done.stderr
 
 
 # --- tools of others --------------------------------------------------------------------

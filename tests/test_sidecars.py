@@ -426,6 +426,14 @@ def test_a_lazy_library_that_is_damaged_could_not_be_told(tmp_path):
     assert errors(report) == [("unreadable", None)]
 
 
+def test_a_lazy_library_that_was_copied_for_another_target(tmp_path):
+    files = rocblas("gfx942")
+    at = "lib/rocblas/library/TensileLibrary_lazy"
+    files[f"{at}_gfx950.dat"] = files[f"{at}_gfx942.dat"]
+    found = errors(verify(tree(tmp_path, files)))
+    assert ("target-mismatch", "gfx950") in found
+
+
 def test_the_layout_of_hipblaslt_a_directory_for_each_target(tmp_path):
     """Mappings of numbers to names, compressed (`.dat.zlib`), in the newest releases."""
     files = {}

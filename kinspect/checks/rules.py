@@ -109,10 +109,11 @@ _RULES: Final = (
     Rule(
         "target-mismatch",
         Severity.ERROR,
-        "entry ID, e_flags and metadata name the same target",
+        "entry ID, e_flags, metadata and name claim the same target",
         "HIP selects by the entry ID and loads by the code object's own header. Where the"
         " two disagree, the launch fails with hipErrorNoBinaryForGpu, or runs code for"
-        " another processor.",
+        " another processor. Libraries choose among the files beside them by their names"
+        " (`k_gfx950.co`, `hsa/gfx950/`), with the same end.",
         "Something relabelled or swapped code objects after they were compiled: look at"
         " the step that runs clang-offload-bundler or copies .co files.",
     ),
@@ -147,7 +148,8 @@ _RULES: Final = (
         "missing-kernel",
         Severity.ERROR,
         "every kernel that is asked for exists for every required target",
-        "No kernel of that name can be launched on the target.",
+        "No kernel of that name can be launched on the target. Or a Tensile library names"
+        " a file of kernels, to be loaded when it is needed, which is not there.",
         "Check that the unit which defines it is compiled for the target and linked.",
     ),
     Rule(

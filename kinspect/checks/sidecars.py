@@ -21,7 +21,7 @@ from kinspect.sidecars import (
 )
 from kinspect.target import TargetID
 
-BESIDE: Final = "build them for it too, and install them beside the others"
+BESIDE: Final = "build for it too (--offload-arch={}), and install the files beside these"
 
 
 def sidecar_files(artifacts: Sequence[Artifact], policy: Policy) -> Iterator[Finding]:
@@ -83,7 +83,7 @@ def _coverage(
             bundle=bundle,
             target=required,
             details=tuple(_beside(group, required, artifacts)),
-            hint=BESIDE,
+            hint=BESIDE.format(required),
         )
     rules = {How.GENERIC: "generic-only", How.SPIRV: "jit-only"}
     for how in sorted(found.hows - {How.NATIVE}):
@@ -94,7 +94,7 @@ def _coverage(
                 f"{_what(group)} serve {required} by {how.value} code only",
                 bundle=bundle,
                 target=required,
-                hint=f"{BESIDE}. Or pass --accept {how}.",
+                hint=f"{BESIDE.format(required)}. Or pass --accept {how}.",
             )
 
 
@@ -115,8 +115,8 @@ def _lack(group: Group, required: TargetID, found: Served) -> str:
     first = group.members[0]
     sibling = renamed(first.name, required.processor)
     if group.directory or sibling == first.name or first.claim is None:
-        return f"{message}, and none for {required}"
-    return f"{message}, and none for {required}: {sibling} is not there"
+        return f"{message}, and there is none for {required}"
+    return f"{message}, and there is none for {required}: {sibling} is not there"
 
 
 # --- files of one target that another lacks ---------------------------------------------

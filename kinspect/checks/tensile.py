@@ -32,9 +32,25 @@ def lazy_libraries(artifacts: Sequence[Artifact], policy: Policy) -> Iterator[Fi
                 continue
             families.setdefault(family(file.path), []).append((file, named))
             if not isinstance(file.refers, Unreadable):
+                yield from _foreign(file, named, file.refers)
                 yield from _absent(file, named, file.refers, stems, policy)
     for members in families.values():
         yield from _missing(members, policy)
+
+
+def _foreign(file: SideFile, named: Claim, refers: tuple[str, ...]) -> Iterator[Finding]:
+    """A library that was renamed: what it loads is for another target."""
+    for name in refers:
+        own = claim(name)
+        if own is not None and not any(named.covers(t.processor) for t in own.targets):
+            yield finding(
+                "target-mismatch",
+                file.path,
+                f"its name claims {named.text}, it loads files for {own.text}: {name}",
+                target=named.text,
+                hint="HIP refuses code for another processor, whatever its file is called",
+            )
+            return
 
 
 def _missing(members: list[tuple[SideFile, Claim]], policy: Policy) -> Iterator[Finding]:

@@ -69,9 +69,15 @@ def _explain(artifact: Artifact, devices: list[TargetID], runtime: Runtime) -> E
     unreadable += [part for binary in artifact.binaries for part in binary.unreadable]
     problems = [f"{part.where}: {part.message}" for part in unreadable]
     if not loads and not problems:
-        problems = [f"{artifact.path}: no HIP device code"]
+        problems = [f"{artifact.path}: {_nothing(artifact)}"]
     for problem in problems:
         click.echo(f"kinspect: error: {escape(problem)}", err=True)
     if not all(loads):
         return Exit.VIOLATION
     return Exit.COULD_NOT_TELL if problems else Exit.VERIFIED
+
+
+def _nothing(artifact: Artifact) -> str:
+    if artifact.device_code:
+        return "just device bitcode: HIP loads none of it, a link compiles it"
+    return "no HIP device code"

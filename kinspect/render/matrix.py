@@ -113,7 +113,7 @@ def _passed(report: Report) -> str:
     objects = sum(1 for binary in binaries if any(link_units(binary)))
     what = f"{count(bundles, 'bundle')} in {_binaries(len(binaries))}"
     if objects:
-        with_code = f"{count(objects, 'RDC object')}, device bitcode to be linked"
+        with_code = f"{count(objects, 'file')} of device bitcode, to be linked"
         what = f"{what}, {with_code}" if bundles else with_code
     return f"{' and '.join(report.required)} in {what}"
 
