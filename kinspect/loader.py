@@ -1,33 +1,29 @@
 """Which code object HIP would load, computed.
 
-Source: clr hip_fatbin.cpp (the choice: native, then generic, then SPIR-V); comgr
-comgr-metadata.cpp, `lookUpCodeObject` and `isCompatibleIsaName` (the match in a plain
-bundle); clang OffloadBundler.cpp, `isCodeObjectCompatible` (in a compressed one); clr
-device.cpp and ROCR executable.cpp (what the code object's own header must say).
+Source: clr hip_fatbin.cpp (the choice: native, then generic, then SPIR-V); clr
+device.cpp and ROCR executable.cpp (what the code object's own header must say). Which
+entry suits which name is in `lookup`.
+
+One device at a time: HIP asks for the names of all devices of a machine at once, and an
+entry of a plain bundle answers one name only. Where GPUs of one kind run in different
+modes, code without modes serves the first of them.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
-from functools import lru_cache
 from typing import Final
 
-from kinspect.errors import TargetError
 from kinspect.linking import groups, is_for_link
+from kinspect.lookup import How, look_up, unbundle
 from kinspect.model import Binary, Bundle, CodeObject, Entry, Form
 from kinspect.runtime import NEWEST, Runtime
-from kinspect.target import ABI_V4, ABI_V6, SRAMECC, XNACK, EntryID, TargetID
+from kinspect.target import ABI_V4, ABI_V6, TargetID
 
 #: how much of a plain bundle the runtime hands to comgr for its table, in bytes
 VISIBLE: Final = 4096
 
-
-class How(StrEnum):
-    """By which name an entry was found."""
-
-    NATIVE = "native"
-    GENERIC = "generic"
-    SPIRV = "spirv"
+#: the largest compressed bundle: the runtime reads its size as 32 bits
+COMPRESSED: Final = 0xFFFF_FFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +49,16 @@ class Unit:
     @property
     def entries(self) -> tuple[Entry, ...]:
         return tuple(e for bundle in self.bundles for e in bundle.hip_entries)
+
+    @property
+    def candidates(self) -> tuple[Entry, ...]:
+        """What the runtime's lookup sees: in a compressed bundle, OpenMP's entries too."""
+        return self.bundles[0].entries if self.compressed else self.entries
+
+    @property
+    def bare(self) -> bool:
+        """One code object and no bundle: every device gets it, whatever it is for."""
+        return self.bundles[0].form is Form.ELF and not self.bundles[0].embedded
 
     @property
     def index(self) -> int:
@@ -135,7 +141,7 @@ def units(binary: Binary) -> Iterator[Unit]:
 
 def coverage(unit: Unit, required: TargetID, runtime: Runtime = NEWEST) -> Coverage:
     """What HIP chooses from the unit for each device that `required` stands for."""
-    entries = () if unit.oversized or illegible(unit, runtime) else unit.entries
+    entries = () if unit.oversized or illegible(unit, runtime) else unit.candidates
     return Coverage(
         required,
         tuple(
@@ -146,14 +152,22 @@ def coverage(unit: Unit, required: TargetID, runtime: Runtime = NEWEST) -> Cover
 
 
 def illegible(unit: Unit, runtime: Runtime) -> str:
-    """Why the runtime can't read bundles of this form at all; empty if it can."""
+    """Why the runtime can't read a compressed bundle at all; empty if it can."""
     bundle = unit.bundles[0]
-    if bundle.form is not Form.CCOB or bundle.version in runtime.ccob:
+    if bundle.form is not Form.CCOB:
         return ""
-    what = f"CCOB version {bundle.version}"
-    if bundle.version in NEWEST.ccob:
-        return f"{runtime.name} does not read {what}"
-    return f"HIP does not read {what}: it takes the inflated size for that of the bundle"
+    if bundle.version not in runtime.ccob:
+        what = f"CCOB version {bundle.version}"
+        if bundle.version in NEWEST.ccob:
+            return f"{runtime.name} does not read {what}"
+        return f"HIP does not read {what}: it takes the inflated size for its own"
+    if bundle.size > COMPRESSED:
+        return f"HIP reads 32 bits of its size of {bundle.size:,} bytes"
+    # clang's reader stops at such an entry, and none of the others is found
+    for entry in bundle.entries:
+        if not entry.offset or entry.offset + entry.size > (bundle.uncompressed_size or 0):
+            return f"entry {entry.id.text} lies outside of it, where HIP gives up"
+    return ""
 
 
 def choose(
@@ -170,98 +184,12 @@ def choose(
         queries[How.GENERIC] = device.generic
     if runtime.spirv:
         queries[How.SPIRV] = None
-    look_up = _unbundle if compressed else _look_up
-    found = look_up(tuple(entries), queries)
-    for how in How:
+    search = unbundle if compressed else look_up
+    found = search(tuple(entries), queries)
+    for how in How if not runtime.spirv_only else (How.SPIRV,):
         if how in found:
             return Choice(device, found[how], how)
     return Choice(device)
-
-
-def _look_up(
-    entries: Sequence[Entry], queries: Mapping[How, TargetID | None]
-) -> dict[How, Entry]:
-    """`lookUpCodeObject` of comgr, for a plain bundle: the first that suits wins.
-
-    An empty entry fills no query, and yet counts as one that was answered: the search
-    ends when as many entries suited as there are queries.
-    """
-    found: dict[How, Entry] = {}
-    seen = 0
-    for entry in entries:
-        for how, target in queries.items():
-            if how not in found and _answers(entry, target, compressed=False):
-                if entry.size:
-                    found[how] = entry
-                seen += 1
-                break
-        if seen == _names(queries):
-            break
-    return found
-
-
-def _names(queries: Mapping[How, TargetID | None]) -> int:
-    """How many names the runtime asks for: SPIR-V goes by two (environment field)."""
-    return len(queries) + (How.SPIRV in queries)
-
-
-def _unbundle(
-    entries: Sequence[Entry], queries: Mapping[How, TargetID | None]
-) -> dict[How, Entry]:
-    """`UnbundleFiles` of clang, for a compressed bundle.
-
-    It takes the entries in the order of a hash table, and the first that suits ends the
-    search even if it is empty: where one that suits is empty, nothing is certain.
-    """
-    found = {}
-    for how, target in queries.items():
-        suited = [e for e in entries if _answers(e, target, compressed=True)]
-        if suited and all(entry.size for entry in suited):
-            found[how] = suited[0]
-    return found
-
-
-def _answers(entry: Entry, target: TargetID | None, *, compressed: bool) -> bool:
-    if target is None:
-        return entry.id.is_spirv
-    if not entry.id.target.startswith(target.processor):
-        return False  # most of them, told cheaply
-    return matches(entry.id, target, compressed=compressed)
-
-
-def matches(entry: EntryID, target: TargetID, *, compressed: bool = False) -> bool:
-    """Whether HIP takes an entry of this ID for a target with settled modes."""
-    return not mismatch(entry, target, compressed=compressed)
-
-
-@lru_cache(maxsize=4096)
-def mismatch(entry: EntryID, target: TargetID, *, compressed: bool = False) -> str:
-    """Why HIP does not take an entry of this ID for a settled target; empty if it does.
-
-    In a plain bundle the name must be an ISA that comgr knows, environment field empty;
-    in a compressed one `unknown` is the same as empty (llvm::Triple).
-    """
-    kinds = {"hip", "hipv4"} if compressed else EntryID.HIP_KINDS
-    if entry.kind not in kinds:
-        return f"kind {entry.kind!r} is not HIP's"
-    triple = (entry.arch, entry.vendor, entry.os)
-    environments = {"", "unknown"} if compressed else {""}
-    if triple != ("amdgcn", "amd", "amdhsa") or entry.env not in environments:
-        return "its triple is not amdgcn-amd-amdhsa-"
-    try:
-        own = TargetID.parse(entry.target)
-    except TargetError:
-        return f"{entry.target!r} is no target ID that HIP knows"
-    if own.processor != target.processor:
-        return f"it is for {own.processor}"
-    for feature in own.isa.features:
-        if own.mode(feature) and own.mode(feature) is not target.mode(feature):
-            return f"it wants {feature} {own.mode(feature).word}"
-    # The generic name is asked for with the device's own modes: gfx906 asks for
-    # gfx9-generic:sramecc+, which is no target ID, so that nothing matches it.
-    if any(target.mode(f) for f in (SRAMECC, XNACK) if f not in own.isa.features):
-        return f"HIP asks for {target}, which is no target ID"
-    return ""
 
 
 def refusal(choice: Choice) -> str:

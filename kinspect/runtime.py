@@ -12,7 +12,13 @@ from typing import Final
 from kinspect.errors import UsageError
 
 _NO_BINARY: Final = "hipErrorNoBinaryForGpu"
-_INVALID_IMAGE: Final = "hipErrorInvalidImage, then hipErrorInvalidKernelFile"
+#: `ihipLaunchKernel` hands on three errors, and this is none of them (hip_platform.cpp)
+_UNHANDLED: Final = f"{_NO_BINARY}, in spite of which hipLaunchKernel goes on: a crash"
+#: the loop over the devices of a machine stops at the first that finds nothing; the
+#: older runtime then fails as a whole (hip_fatbin.cpp)
+_ALL: Final = "no device of the machine gets its code"
+_LATER: Final = "devices of the machine that come after it get no code either"
+_INVALID_IMAGE: Final = "hipErrorInvalidImage"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,15 +37,28 @@ class Runtime:
     ccob: frozenset[int] = frozenset()
     #: loads code objects from kpack archives
     kpack: bool = False
+    #: takes nothing but SPIR-V (HIP_FORCE_SPIRV_CODEOBJECT=1, off by default)
+    spirv_only: bool = False
     #: what the first launch of a kernel reports where nothing was found
     error: str = _INVALID_IMAGE
+    #: what the second launch reports then, where that is another error
+    again: str = ""
+    #: what it reports where the loader refuses what was found
+    refused: str = _UNHANDLED
+    #: what becomes of other devices where one of a machine finds nothing
+    others: str = _LATER
 
     @property
     def name(self) -> str:
         return f"ROCm {self.since[0]}.{self.since[1]}"
 
 
-_6_0: Final = Runtime(since=(6, 0), error=_NO_BINARY)
+_6_0: Final = Runtime(
+    since=(6, 0),
+    error=_NO_BINARY,
+    refused=_NO_BINARY,
+    others=_ALL,
+)
 # CCOB needs comgr 2.8 (clr hip_fatbin.cpp of October 2024); version 2 by date (LLVM
 # #88827, April 2024). Never version 1: the runtime takes the u32 at offset 8 for the size
 # of the bundle, where that version keeps the uncompressed one (rocm-systems
@@ -48,7 +67,16 @@ _6_2: Final = replace(_6_0, since=(6, 2), ccob=frozenset({2}))
 # Generic targets: ROCm 6.4.0 (ROCm/Tensile #2124), yet not with compression
 # (ROCm/legacy-rocm-build #4602). SPIR-V: beta in 6.4 (ROCm documentation), after native
 # code since 6.4.1 (HIP changelog). Error codes: rocm-systems hip_fatbin.cpp.
-_6_4: Final = replace(_6_2, since=(6, 4), generic=True, spirv=True, error=_INVALID_IMAGE)
+_6_4: Final = replace(
+    _6_2,
+    since=(6, 4),
+    generic=True,
+    spirv=True,
+    error=_INVALID_IMAGE,
+    again="hipErrorInvalidKernelFile",
+    refused=_UNHANDLED,
+    others=_LATER,
+)
 # Generic with compression: resolved in 7.0.0 (the same issue). CCOB version 3 by date
 # (LLVM #122307, January 2025).
 _7_0: Final = replace(_6_4, since=(7, 0), generic_compressed=True, ccob=frozenset({2, 3}))

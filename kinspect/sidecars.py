@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from kinspect.loader import Coverage, How, coverage, units
+from kinspect.loader import Coverage, coverage, units
+from kinspect.lookup import How
 from kinspect.model import Artifact, Binary
 from kinspect.naming import Claim, claim, family
 from kinspect.runtime import Runtime

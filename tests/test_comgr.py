@@ -151,3 +151,53 @@ def test_empty_entries_never_count(lookup):
     for sizes in itertools.product((0, 1), repeat=3):
         device = "gfx90a:sramecc+:xnack-"
         assert ours(ids, sizes, device) == lookup(ids, sizes, device), sizes
+
+
+def test_an_id_that_is_the_name_itself_needs_no_known_processor(lookup):
+    """String-equal comes first; what the library does not know, it can only compare so."""
+    same = ["hipv4-amdgcn-amd-amdhsa--gfx942:sramecc+:xnack-"]
+    device = "gfx942:sramecc+:xnack-"
+    assert ours(same, [1], device) == lookup(same, [1], device) == 0
+    # a difference between generations: comgr of ROCm 6 knows gfx942
+    wider = ["hipv4-amdgcn-amd-amdhsa--gfx942"]
+    assert (ours(wider, [1], device), lookup(wider, [1], device)) == (0, None)
+
+
+@pytest.mark.parametrize("tail", ["\0", "\0\0", " ", "-", ":"])
+def test_nothing_is_taken_off_the_end_of_an_id(lookup, tail):
+    ids = [f"hipv4-amdgcn-amd-amdhsa--gfx90a{tail}"]
+    device = "gfx90a:sramecc+:xnack-"
+    assert ours(ids, [1], device) == lookup(ids, [1], device) is None
+
+
+def combinations():
+    """Every kind × modes × triple of one entry, for each of the named processors."""
+    kinds = ("hip", "hipv4", "hcc", "openmp")
+    for processor in ("gfx90a", "gfx908", "gfx1030"):
+        for kind, triple in itertools.product(kinds, TRIPLES):
+            for target in spellings(processor, ("", "+", "-")):
+                yield processor, f"{kind}-{triple}-{target}"
+
+
+def test_every_combination_of_kind_triple_and_modes(lookup):
+    asked = 0
+    for processor, text in combinations():
+        for device in spellings(processor, "+-"):
+            assert ours([text], [1], device) == lookup([text], [1], device), (text, device)
+            asked += 1
+    assert asked == 4 * 8 * (9 * 4 + 9 * 4 + 1)
+
+
+def test_every_pair_of_entries_of_one_processor(lookup):
+    """Which of two, whatever their modes, their kinds and whether one is empty."""
+    kinds = (("hip", "hipv4"), ("hcc", "hip"), ("openmp", "hipv4"))
+    for processor in ("gfx90a", "gfx1030"):
+        devices = list(spellings(processor, "+-"))
+        names = list(spellings(processor, ("", "+", "-")))
+        for pair, one_kind in itertools.product(itertools.product(names, repeat=2), kinds):
+            ids = [
+                f"{k}-amdgcn-amd-amdhsa--{t}" for k, t in zip(one_kind, pair, strict=True)
+            ]
+            for sizes in ((1, 1), (0, 1), (1, 0)):
+                for device in devices:
+                    assert ours(ids, sizes, device) == lookup(ids, sizes, device), ids

@@ -1,12 +1,15 @@
 """What explain tells of a device agrees with what verify says of it."""
 
+import zipfile
+
 import pytest
 
 from kinspect import Policy, Severity, TargetID, checks, inspect
 from kinspect.loader import units
 from kinspect.render.explain import explain
 from kinspect.runtime import NEWEST, RUNTIMES
-from tests.conftest import SAMPLES, manifest
+from tests.conftest import SAMPLES, WHEELS, manifest
+from tests.test_registration import without
 
 #: what real devices report: MI300X and MI355X, with xnack off and on
 DEVICES = [
@@ -38,7 +41,9 @@ def agree(artifact, device, runtime):
         failed = {
             finding.bundle
             for finding in findings
-            if finding.rule in LOADING and finding.severity is Severity.ERROR
+            if finding.rule in LOADING
+            and finding.severity is Severity.ERROR
+            and finding.path == binary.path
         }
         for unit in units(binary):
             told = explain(unit, TargetID.parse(device), runtime)
@@ -53,22 +58,86 @@ def test_explain_and_verify_agree_on_every_sample(name):
             agree(artifact, device, runtime)
 
 
-CORPUS = [
-    *(
-        ("bitsandbytes", f"bitsandbytes/libbitsandbytes_{name}.so")
-        for name in ("rocm64", "rocm70", "rocm71", "rocm72", "rocm714", "rocm715")
-    ),
-    ("cupy", "cupy/cuda/cub.cpython-311-x86_64-linux-gnu.so"),
-    ("cupy", "cupy/cuda/thrust.cpython-311-x86_64-linux-gnu.so"),
-    ("jax-plugin", "jax_rocm7_plugin/_solver.so"),
-    ("onnxruntime", "onnxruntime/capi/libonnxruntime_providers_rocm.so"),
-    ("jax-pjrt", "jax_plugins/xla_rocm7/xla_rocm_plugin.so"),
-]
-
-
 @pytest.mark.corpus
-@pytest.mark.parametrize(("wheel_name", "inner"), CORPUS)
-def test_explain_and_verify_agree_on_the_corpus(member, wheel_name, inner):
-    artifact = inspect(member(wheel_name, inner))
+@pytest.mark.parametrize("name", WHEELS)
+def test_explain_and_verify_agree_on_every_wheel_of_the_corpus(wheel, name):
+    artifact = inspect(wheel(name))
+    found = [unit for binary in artifact.binaries for unit in units(binary)]
+    assert len(found) == UNITS[name]
     for device in DEVICES:
         agree(artifact, device, NEWEST)
+
+
+#: bundles of each wheel, as other tools counted them
+UNITS = {
+    "bitsandbytes": 12,
+    "bitsandbytes-win": 6,
+    "jax-plugin": 4,
+    "cupy": 3,
+    "onnxruntime": 95,
+    "jax-pjrt": 45,
+}
+
+
+# --- the command --------------------------------------------------------------------
+
+
+def test_a_wheel_is_told_library_by_library(kinspect, tmp_path):
+    path = tmp_path / "w-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("deep_ep_both.so", "per_tu_one_lacks.so", "host_only.so"):
+            archive.write(SAMPLES / name, f"w/{name}")
+    done = kinspect("explain", path, "--device", "gfx950:sramecc+:xnack-")
+    heads = [line for line in done.out.splitlines() if line and not line.startswith(" ")]
+    ends = "gfx950:sramecc+:xnack-  (ROCm 7.12)"
+    assert heads == [
+        f"{path}!w/deep_ep_both.so  bundle 0  {ends}",
+        *(f"{path}!w/per_tu_one_lacks.so  bundle {n}  {ends}" for n in range(3)),
+    ]
+    assert (done.code, done.err) == (1, "")
+    assert done.out.count("choice    none") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "says"),
+    [
+        ("host_only.so", 2, "no HIP device code"),
+        ("librocshmem.a", 2, "just device bitcode: HIP loads none of it"),
+        ("deep_ep_both.so", 0, ""),
+        ("deep_ep_no_gfx950.so", 1, ""),
+    ],
+)
+def test_exit_codes(kinspect, name, code, says):
+    done = kinspect("explain", SAMPLES / name, "-d", "gfx950")
+    assert done.code == code
+    assert says in done.err
+
+
+def test_kernels_are_told_by_glob(kinspect):
+    sample = SAMPLES / "kinds_tu.so"
+    done = kinspect("explain", sample, "-d", "gfx950:sramecc+:xnack-", "-k", "c_kernel")
+    assert "kernel    c_kernel: can be launched\n" in done.out
+    assert done.code == 0
+    done = kinspect("explain", sample, "-d", "gfx1100", "-k", "*static_kernel*")
+    told = "kernel    static_kernel(int*): hipErrorInvalidImage at the first launch"
+    assert told in done.out
+    done = kinspect("explain", sample, "-d", "gfx950", "-k", "no_such_kernel")
+    assert done.code == 2
+    assert "no kernel matches 'no_such_kernel'" in done.err
+
+
+def test_a_registered_kernel_that_no_code_object_has_aborts(kinspect, tmp_path):
+    data = (SAMPLES / "kinds_tu.so").read_bytes()
+    path = tmp_path / "kinds_tu.so"
+    path.write_bytes(without(data, path.name, "c_kernel", {"gfx942", "gfx950"}))
+    done = kinspect("explain", path, "-d", "gfx950:sramecc+:xnack-")
+    assert done.code == 1
+    assert f"{path}  the host\n" in done.out
+    assert "problem   the host registers c_kernel, and no code object has it" in done.out
+    assert "error     abort at its first launch" in done.out
+
+
+def test_forced_spirv(kinspect, tmp_path):
+    done = kinspect("explain", SAMPLES / "deep_ep_both.so", "-d", "gfx950", "--force-spirv")
+    assert done.code == 1
+    assert done.out.count("nothing suits this device") == 4

@@ -9,8 +9,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from kinspect.loader import How, choose, coverage, units
-from kinspect.model import Entry, Form
+from kinspect.errors import Where
+from kinspect.loader import Unit, choose, coverage, units
+from kinspect.lookup import How
+from kinspect.model import Bundle, Entry, Form
+from kinspect.runtime import RUNTIMES
 from kinspect.target import EntryID, TargetID
 from tests.reading import read
 from tests.writers import HOST, Host, Image, Slot, bundle, ccob, code_object, offload_binary
@@ -113,8 +116,11 @@ def test_a_spelling_that_no_runtime_knows_matches_nothing(text, compressed):
     assert chosen(entries(text), compressed=compressed) == NONE
 
 
-def test_trailing_nuls_of_an_id_are_stripped():
-    assert chosen(entries("hipv4-amdgcn-amd-amdhsa--gfx942\0\0")) == NATIVE
+@pytest.mark.parametrize("compressed", [False, True])
+def test_an_id_that_ends_in_nul_is_another_one(compressed):
+    """Nothing takes it off: see test_comgr.py."""
+    found = entries("hipv4-amdgcn-amd-amdhsa--gfx942\0\0")
+    assert chosen(found, compressed=compressed) == NONE
 
 
 @pytest.mark.parametrize("text", ["gfx942:sramecc+:xnack-", "gfx942:xnack-:sramecc+"])
@@ -224,14 +230,90 @@ NAMES = st.sampled_from(
 BUNDLES = st.lists(st.tuples(NAMES, st.sampled_from([0, 1, 100])), max_size=7)
 
 
-@given(BUNDLES, st.integers(0, 7))
-def test_an_entry_for_another_processor_never_changes_the_choice(found, at):
-    before = entries(*(n for n, _ in found), sizes=[s for _, s in found])
-    found = [*found[:at], ("gfx1100", 100), *found[at:]]
-    after = entries(*(n for n, _ in found), sizes=[s for _, s in found])
-    old, new = choose(before, TargetID.parse(MI300X)), choose(after, TargetID.parse(MI300X))
-    assert old.how is new.how
-    assert (old.entry and old.entry.id) == (new.entry and new.entry.id)
+DEVICES = st.sampled_from(
+    [
+        f"{processor}:sramecc{sramecc}:xnack{xnack}"
+        for processor, sramecc, xnack in product(("gfx942", "gfx950"), "+-", "+-")
+    ]
+)
+GENERATIONS = st.sampled_from(RUNTIMES)
+
+
+def made(found):
+    return entries(*(name for name, _ in found), sizes=[size for _, size in found])
+
+
+def picked(found, target, generation, compressed):
+    """The ID that is chosen, its size, and by which name."""
+    choice = choose(made(found), TargetID.parse(target), generation, compressed=compressed)
+    entry = choice.entry
+    return choice.how, entry and entry.id.text, entry and entry.size
+
+
+@given(BUNDLES, st.integers(0, 7), DEVICES, GENERATIONS, st.booleans())
+def test_an_entry_for_another_processor_never_changes_the_choice(
+    found, at, target, generation, compressed
+):
+    for other in (("gfx1100", 100), ("gfx90a:xnack+", 0), ("hip-host", 5)):
+        more = [*found[:at], other, *found[at:]]
+        before = picked(found, target, generation, compressed)
+        assert picked(more, target, generation, compressed) == before
+
+
+@given(BUNDLES, st.integers(0, 7), DEVICES, GENERATIONS, st.booleans())
+def test_native_code_always_wins(found, at, target, generation, compressed):
+    """Code for the processor, in any mode, wherever it stands among filled entries."""
+    filled = [(name, 1) for name, _ in found if not name.startswith("openmp")]
+    more = [*filled[:at], (target.split(":")[0], 7), *filled[at:]]
+    assert picked(more, target, generation, compressed)[0] is How.NATIVE
+
+
+@given(BUNDLES, st.randoms(use_true_random=False), DEVICES, GENERATIONS)
+def test_the_order_of_unrelated_entries_does_not_matter(found, random, target, generation):
+    """Where no two entries suit one name, a bundle may be sorted in any way."""
+    found = list(
+        {_name_that_it_answers(name): (name, size) for name, size in found}.values()
+    )
+    shuffled = list(found)
+    random.shuffle(shuffled)
+    for compressed in (False, True):
+        before = picked(found, target, generation, compressed)
+        assert picked(shuffled, target, generation, compressed) == before
+
+
+def _name_that_it_answers(name):
+    """The processor, or SPIR-V; OpenMP's and the host's stand for themselves."""
+    if name.startswith(("openmp", "host")):
+        return name
+    return name.removeprefix("hip-amdgcn-amd-amdhsa--").split(":")[0].split("-amd-")[0]
+
+
+@given(BUNDLES, DEVICES, st.booleans())
+def test_a_newer_runtime_serves_whatever_an_older_one_serves(found, target, compressed):
+    served = [
+        choose(made(found), TargetID.parse(target), one, compressed=compressed).entry
+        for one in RUNTIMES
+    ]
+    assert sorted(served, key=lambda entry: entry is not None) == served
+
+
+@given(BUNDLES, st.tuples(NAMES, st.integers(1, 9)), DEVICES, GENERATIONS)
+def test_one_more_filled_entry_never_takes_a_plain_bundle_away(
+    found, more, target, generation
+):
+    """Behind the others; empty ones that came before may have ended the search already."""
+    before = picked(found, target, generation, False)[0]
+    after = picked([*found, more], target, generation, False)[0]
+    order = [None, How.SPIRV, How.GENERIC, How.NATIVE]
+    assert order.index(after) >= order.index(before)
+
+
+@given(BUNDLES, st.sampled_from(["gfx942", "gfx942:xnack-", "gfx950:sramecc+", "gfx1100"]))
+def test_a_requirement_holds_if_each_of_its_devices_is_served(found, required):
+    target = TargetID.parse(required)
+    served = [choose(made(found), one).entry is not None for one in target.devices()]
+    unit = Unit((Bundle(0, 0, Form.PLAIN, 0, tuple(made(found)), Where("t")),))
+    assert (coverage(unit, target).missing == ()) is all(served)
 
 
 @given(BUNDLES)

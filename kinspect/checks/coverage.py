@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from kinspect.checks.finding import build_hint, finding
-from kinspect.loader import Coverage, How, Unit, coverage, illegible, units
+from kinspect.loader import Coverage, Unit, coverage, illegible, units
+from kinspect.lookup import How
 from kinspect.model import Binary, CodeObject, Entry, Finding
 from kinspect.names import brief
 from kinspect.policy import Policy
@@ -63,7 +64,7 @@ def _partial(binary: Binary, unit: Unit, found: Coverage) -> Finding:
 
 
 def _packed(unit: Unit) -> tuple[str, ...]:
-    lines = [f"packed: {', '.join(_described(entry) for entry in unit.entries)}"]
+    lines = [f"packed: {', '.join(_described(entry) for entry in _shown(unit))}"]
     names = sorted(
         {
             name
@@ -79,8 +80,15 @@ def _packed(unit: Unit) -> tuple[str, ...]:
     return tuple(lines)
 
 
+def _shown(unit: Unit) -> list[Entry]:
+    """The HIP entries, and OpenMP's where HIP may take one of them for its own."""
+    return [e for e in unit.candidates if e.id.is_hip or e.id.kind == "openmp"]
+
+
 def _described(entry: Entry) -> str:
     name = entry.id.target_name
+    if not entry.id.is_hip:
+        return f"{name} (OpenMP's, which HIP may load in place of its own)"
     if not entry.size:
         return f"{name} (empty entry: HIP skips it)"
     if isinstance(entry.code_object, CodeObject) and entry.code_object.useless:

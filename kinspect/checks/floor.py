@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from kinspect.checks.finding import finding
-from kinspect.loader import How, coverage, units
+from kinspect.loader import coverage, units
+from kinspect.lookup import How
 from kinspect.model import Binary, Bundle, Finding, Form
 from kinspect.policy import Policy
 from kinspect.runtime import NEWEST, RUNTIMES, Runtime

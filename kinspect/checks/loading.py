@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from kinspect.checks.finding import finding
-from kinspect.loader import VISIBLE, Choice, How, Unit, choose, coverage, refusal, units
+from kinspect.loader import VISIBLE, Choice, Unit, choose, coverage, refusal, units
+from kinspect.lookup import How
 from kinspect.model import Binary, CodeObject, Entry, Finding
 from kinspect.names import brief
 from kinspect.policy import Policy

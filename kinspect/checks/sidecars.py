@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from kinspect.checks.finding import finding
-from kinspect.loader import How
+from kinspect.lookup import How
 from kinspect.model import Artifact, Binary, CodeObject, Finding, Severity
 from kinspect.names import brief
 from kinspect.naming import claim, family, renamed

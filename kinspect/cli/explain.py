@@ -1,13 +1,20 @@
 """`kinspect explain`: what HIP would load on a device, and why."""
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
 import click
 
 from kinspect import api
+from kinspect.checks import host
+from kinspect.checks.kernels import matches
 from kinspect.cli import options
 from kinspect.cli.exit import Exit
 from kinspect.loader import units
-from kinspect.model import Artifact
+from kinspect.model import Artifact, Binary, Severity
 from kinspect.names import escape
+from kinspect.policy import Policy
+from kinspect.render.explain import explain, kernels_of
 from kinspect.runtime import NEWEST, Runtime, runtime
 from kinspect.target import TargetID, parse_required
 
@@ -16,6 +23,7 @@ EPILOG = """\
 Examples:
   kinspect explain libfoo.so --device gfx950
   kinspect explain libfoo.so --device gfx942:sramecc+:xnack- --rocm 6.4
+  kinspect explain dist/foo.whl --device gfx950 --kernel '*combine*'
 
 \b
 A device without modes stands for each of its modes. MI300X runs as
@@ -30,41 +38,83 @@ gfx942:sramecc+:xnack- and MI355X as gfx950:sramecc+:xnack- unless HSA_XNACK=1 i
     help="The device, such as gfx950 or gfx942:sramecc+:xnack-. Repeatable.",
 )  # fmt: skip
 @click.option(
+    "-k", "--kernel", "globs", metavar="GLOB", multiple=True,
+    help="Also tell what becomes of these kernels (mangled or demangled). Repeatable.",
+)  # fmt: skip
+@click.option(
     "--rocm", metavar="VERSION", help=f"The ROCm release [default: {NEWEST.name[5:]}].",
 )  # fmt: skip
+@click.option(
+    "--force-spirv", is_flag=True,
+    help="As with HIP_FORCE_SPIRV_CODEOBJECT=1: nothing but SPIR-V counts.",
+)  # fmt: skip
+@options.exclude
 @options.limit
 def command(
     paths: tuple[str, ...],
     devices: tuple[str, ...],
+    globs: tuple[str, ...],
     rocm: str | None,
+    force_spirv: bool,
+    exclude: tuple[str, ...],
     limits: tuple[str, ...],
 ) -> None:
     """Print, for each bundle, the candidates, HIP's choice and the reason.
 
-    Exits with 1 where something would not load, and with 2 where something could not
-    be read.
+    Or the error that a user would meet, bundle by bundle and kernel by kernel. Exits
+    with 1 where something would not load, and with 2 where something could not be read.
     """
-    wanted = [mode for target in parse_required(devices) for mode in target.devices()]
     generation = runtime(rocm) if rocm else NEWEST
+    asked = _Asked(
+        tuple(mode for one in parse_required(devices) for mode in one.devices()),
+        globs,
+        replace(generation, spirv_only=force_spirv),
+    )
     ceilings = options.read_limits(limits)
     ends = [
-        _explain(api.inspect(path, limits=ceilings), wanted, generation) for path in paths
+        _explain(api.inspect(path, limits=ceilings, exclude=exclude), asked)
+        for path in paths
     ]
+    for glob in asked.globs:
+        if glob not in asked.matched:
+            click.echo(f"kinspect: error: no kernel matches {escape(glob)!r}", err=True)
+            ends.append(Exit.COULD_NOT_TELL)
     violated = Exit.VIOLATION in ends
     raise click.exceptions.Exit(Exit.VIOLATION if violated else max(ends))
 
 
-def _explain(artifact: Artifact, devices: list[TargetID], runtime: Runtime) -> Exit:
-    from kinspect.render.explain import explain  # noqa: PLC0415
+@dataclass(slots=True)
+class _Asked:
+    """What is to be told, and which globs of kernels matched something."""
 
+    devices: tuple[TargetID, ...]
+    globs: tuple[str, ...]
+    runtime: Runtime
+    matched: set[str] = field(default_factory=set)
+
+    def kernels(self, names: Iterable[str]) -> list[str]:
+        found = []
+        for name in names:
+            hits = [glob for glob in self.globs if matches(name, glob)]
+            self.matched.update(hits)
+            if hits:
+                found.append(name)
+        return found
+
+
+def _explain(artifact: Artifact, asked: _Asked) -> Exit:
     loads: list[bool] = []
     for binary in artifact.binaries:
         for unit in units(binary):
-            for device in devices:
-                told = explain(unit, device, runtime)
-                head = f"{escape(binary.path)}  {unit.name}  {device}  ({runtime.name})"
-                options.write("\n  ".join([head, *told.lines]) + "\n\n")
+            kernels = asked.kernels(kernels_of(unit))
+            for device in asked.devices:
+                told = explain(unit, device, asked.runtime, kernels)
+                _write(binary, f"{unit.name}  {device}  ({asked.runtime.name})", told.lines)
                 loads.append(told.loads)
+        lost = tuple(_lost(binary))
+        if lost:
+            _write(binary, "the host", lost)
+            loads.append(False)
     unreadable = list(artifact.unreadable)
     unreadable += [part for binary in artifact.binaries for part in binary.unreadable]
     problems = [f"{part.where}: {part.message}" for part in unreadable]
@@ -81,3 +131,16 @@ def _nothing(artifact: Artifact) -> str:
     if artifact.device_code:
         return "just device bitcode: HIP loads none of it, a link compiles it"
     return "no HIP device code"
+
+
+def _write(binary: Binary, what: str, lines: tuple[str, ...]) -> None:
+    head = f"{escape(binary.path)}  {what}"
+    options.write("\n  ".join([head, *lines]) + "\n\n")
+
+
+def _lost(binary: Binary) -> Iterator[str]:
+    """Kernels that the host registers and no code object has, whatever the device."""
+    for one in host.registered_kernels(binary, Policy(required=())):
+        if one.severity is Severity.ERROR:
+            yield f"problem   {escape(one.message)}"
+            yield "error     abort at its first launch"
