@@ -107,6 +107,7 @@ WHEELS = {
         "55348a9a4a21bfd99cf8c7b32fe67b4030ae5c2a05738e03c1747f65fa6ec283",
     ),
     "bitsandbytes-win": Wheel("bitsandbytes==0.50.2", "win_amd64", "c697963c8fda3dcd0d7ebd9b5211ae4067feef7cd06e0350d4e816a434fe683d"),
+    "aiter": Wheel("amd-aiter==0.1.7.post2.dev18", "any", "fe139d74438217c35e87e3b961166bac8db2d381eadccb371da2e63615f05a31"),
     "jax-plugin": Wheel("jax-rocm7-plugin==0.10.2", "manylinux_2_27_x86_64", "fc6c3f6641d99916ea1896353a0c27187f1fcddb811768d4607d7e78834571a3"),
     "cupy": Wheel("cupy-rocm-7-0==14.2.0", "manylinux2014_x86_64", "8e824c1c2fc386e72fe8ae69ab7c273326b17650160400f8f4ea2c932189ed1a"),
     "onnxruntime": Wheel("onnxruntime-rocm==1.22.2.post3", "manylinux_2_34_x86_64", "705596b48933446ae6766921c5c8a46ef42f0c735bf158b6eb44a60bf7f95230"),

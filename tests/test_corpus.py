@@ -2,6 +2,7 @@
 
 import re
 import struct
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -228,3 +229,44 @@ def test_a_wheel_for_windows_passes_for_what_it_was_built_for(wheel):
     policy = Policy(required=parse_required(("gfx1100;gfx1201",)))
     report = verify(wheel("bitsandbytes-win"), policy)
     assert report.verdict is Verdict.PASS
+
+
+# --- kernels in files of their own ------------------------------------------------------
+
+#: EF_AMDGPU_MACH of the targets that AITER's wheel is for
+MACH = {"gfx942": 0x4C, "gfx950": 0x4F}
+
+
+def test_kernels_of_aiter_are_for_the_targets_of_their_directories(wheel):
+    """2,501 assembled kernels; those that Triton compiled ahead of time are gfx950's."""
+    path = wheel("aiter")
+    machs: dict[str, set[int]] = {}
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if name.endswith(".co"):
+                (flags,) = struct.unpack_from("<I", archive.read(name), 48)
+                machs.setdefault(name.split("/")[2], set()).add(flags & 0xFF)
+    assert machs == {target: {mach} for target, mach in MACH.items()}
+    report = verify(path, exclude=("*/aot/*",))
+    assert report.verdict is Verdict.PASS
+    assert {(f.rule, f.severity) for f in report.findings} == {
+        ("kernel-parity", Severity.NOTE)
+    }
+    assert sum(binary.kernel_count for binary in report.artifacts[0].binaries) == 2501
+    whole = verify(path)
+    errors = [f for f in whole.findings if f.severity is Severity.ERROR]
+    assert {(f.rule, f.target) for f in errors} == {("missing-target", "gfx942")}
+    assert all("/configs/gemm/aot/" in f.path for f in errors)
+    assert len(errors) == 112
+
+
+def test_a_kernel_of_aiter_in_the_wrong_directory_is_told(wheel, tmp_path):
+    inner = "aiter_meta/hsa/gfx942/all_reduce.co"
+    with zipfile.ZipFile(wheel("aiter")) as archive:
+        data = archive.read(inner)
+    for target in MACH:
+        file = tmp_path / inner.replace("gfx942", target)
+        file.parent.mkdir(parents=True)
+        file.write_bytes(data)
+    rules = {(f.rule, f.target) for f in verify(tmp_path).findings}
+    assert rules == {("target-mismatch", "gfx950"), ("missing-target", "gfx950")}
