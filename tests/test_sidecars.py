@@ -553,6 +553,16 @@ def test_a_report_tells_of_groups_and_not_of_each_file(tmp_path):
     assert rows[-1].endswith("| **MISSING** |")
 
 
+def test_many_files_that_stand_alone_are_one_table(tmp_path):
+    files = {f"{n}/k.hsaco": kernel("k", "gfx950") for n in range(7)}
+    report = verify(tree(tmp_path, files))
+    rows = [line.split() for line in text.report(report).splitlines()]
+    assert ["files", "that", "stand", "alone", "7", "files,", "1", "target"] in rows
+    assert ["gfx942", "-", "-", "-", "MISSING"] in rows
+    assert [row[:3] for row in rows if row[-1:] == ["ok"]] == [["gfx950", "7/7", "7"]]
+    assert len(report.findings) == 7
+
+
 def test_groups_are_told_by_their_paths(tmp_path):
     files = rocblas(*BOTH) | aotriton("gfx942") | family()
     found = groups([inspect(tree(tmp_path, files))])

@@ -13,7 +13,6 @@ from kinspect.render import matrix, sidecar_table
 from kinspect.render.place import short_name
 from kinspect.render.problems import Group, problems
 from kinspect.render.words import count, shortened, size
-from kinspect.sidecars import Group as SidecarGroup
 
 #: GitHub takes 1 MiB of summary of a step; what comes on top of it is left out
 BYTES: Final = 900_000
@@ -65,10 +64,10 @@ def _fitted(blocks: Iterable[str], room: int) -> str:
 
 
 def _matrix(report: Report) -> Iterator[str]:
-    side_by_side = sidecar_table.together(report.artifacts)
-    grouped = sidecar_table.paths(side_by_side)
+    tables = sidecar_table.tables(report)
+    grouped = frozenset(path for one in tables for path in one.paths)
     binaries = [one for one in matrix.carrying(report) if one.path not in grouped]
-    if not binaries and not side_by_side:
+    if not binaries and not tables:
         return
     heads = ["binary", "device code", *map(prose, report.required)]
     lacking = {(f.path, f.target) for f in report.findings if f.rule == "missing-bitcode"}
@@ -81,19 +80,16 @@ def _matrix(report: Report) -> Iterator[str]:
                 *_cells(binary, report, lacking),
             ]
         )
-    for group in side_by_side:
-        name = group.name if len(report.artifacts) == 1 else group.path
-        yield _row([code(name), sidecar_table.facts(group), *_group_cells(group, report)])
+    for one in tables:
+        yield _row([code(one.name), one.facts, *map(_group_cell, one.cells)])
     yield ""
 
 
-def _group_cells(group: SidecarGroup, report: Report) -> Iterator[str]:
-    for cell in sidecar_table.cells(group, report):
-        if cell.style == "error":
-            yield f"**{cell.status}**"
-        else:
-            beside = "" if cell.status == "ok" else f" ({cell.status})"
-            yield f"{count(cell.kernels, 'kernel')}, {size(cell.size)}{beside}"
+def _group_cell(cell: sidecar_table.Cell | matrix.Cell) -> str:
+    if cell.style == "error":
+        return f"**{cell.status}**"
+    beside = "" if cell.status == "ok" else f" ({cell.status})"
+    return f"{count(cell.kernels, 'kernel')}, {size(cell.size)}{beside}"
 
 
 def _cells(

@@ -1,26 +1,35 @@
-"""Files of device code beside a library, in numbers and as text: a table for each group."""
+"""Files of device code beside a library, in numbers and as text: a table for each group.
 
-from collections.abc import Iterable, Iterator
+Large libraries have thousands, each for one target: one by one they would say little.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from kinspect.model import Artifact, Report
+from kinspect.loader import units
+from kinspect.model import Report
 from kinspect.names import escape
+from kinspect.render import matrix
 from kinspect.render.style import Style, table
 from kinspect.render.words import count, size
-from kinspect.sidecars import Group, Served, groups, served
+from kinspect.sidecars import Group, Served, Sidecar, groups, served
 from kinspect.target import TargetID
+
+#: from how many files on that stand alone one table stands for all
+MANY: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
     """A group of files on one required target."""
 
-    target: str
+    target: TargetID
     found: Served
 
     @property
-    def files(self) -> int:
-        return len(self.found.files)
+    def files(self) -> str:
+        return f"{len(self.found.files):,}"
 
     @property
     def kernels(self) -> int:
@@ -45,43 +54,63 @@ class Cell:
         return "warning" if self.status.startswith("by ") else "error"
 
 
-def together(artifacts: Iterable[Artifact]) -> list[Group]:
-    """The groups that are more than one file, which would say little by itself."""
-    return [one for one in groups(artifacts) if one.directory or len(one.members) > 1]
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Files that are told of together, on each required target."""
+
+    name: str
+    members: tuple[Sidecar, ...]
+    cells: Sequence[Cell | matrix.Cell]
+
+    @property
+    def facts(self) -> str:
+        """`340 files, 2 targets`."""
+        targets = {target for one in self.members for target in one.targets}
+        return f"{count(len(self.members), 'file')}, {count(len(targets), 'target')}"
+
+    @property
+    def paths(self) -> frozenset[str]:
+        return frozenset(one.binary.path for one in self.members)
 
 
-def paths(found: Iterable[Group]) -> frozenset[str]:
-    """The files of the groups."""
-    return frozenset(one.binary.path for group in found for one in group.members)
+def tables(report: Report) -> list[Table]:
+    """The groups of more than one file, and those that stand alone if they are many."""
+    found: list[Table] = []
+    alone: list[Sidecar] = []
+    for group in groups(report.artifacts):
+        if group.directory or len(group.members) > 1:
+            name = group.name if len(report.artifacts) == 1 else group.path
+            found.append(Table(name, group.members, _cells(group, report)))
+        else:
+            alone += group.members
+    if len(alone) >= MANY:
+        each = [unit for one in alone for unit in units(one.binary)]
+        name = "files that stand alone"
+        found.append(Table(name, tuple(alone), matrix.cells(each, report)))
+    return found
 
 
-def cells(group: Group, report: Report) -> list[Cell]:
-    """The group on each required target."""
-    return [
-        Cell(text, served(group, TargetID.parse(text), report.runtime))
-        for text in report.required
-    ]
+def _cells(group: Group, report: Report) -> list[Cell]:
+    required = map(TargetID.parse, report.required)
+    return [Cell(target, served(group, target, report.runtime)) for target in required]
 
 
-def facts(group: Group) -> str:
-    """`340 files, 2 targets`."""
-    targets = {target for one in group.members for target in one.targets}
-    return f"{count(len(group.members), 'file')}, {count(len(targets), 'target')}"
-
-
-def blocks(found: Iterable[Group], report: Report, style: Style) -> Iterator[str]:
-    for group in found:
-        name = group.name if len(report.artifacts) == 1 else group.path
-        rows = [_row(cell, style) for cell in cells(group, report)]
-        lines = [f"{style('strong', escape(name))}   {facts(group)}"]
+def blocks(found: Iterable[Table], style: Style) -> Iterator[str]:
+    for one in found:
+        rows = [_row(cell, style) for cell in one.cells]
+        lines = [f"{style('strong', escape(one.name))}   {one.facts}"]
         lines += table(rows, ["target", "files", "kernels", "size", ""])
         yield "\n  ".join(lines)
 
 
-def _row(cell: Cell, style: Style) -> list[str]:
-    numbers = [f"{cell.files:,}", f"{cell.kernels:,}", size(cell.size)]
+def _row(cell: Cell | matrix.Cell, style: Style) -> list[str]:
+    if isinstance(cell, Cell):
+        files, any_ = cell.files, bool(cell.found.files)
+    else:
+        files, any_ = f"{len(cell.served)}/{cell.total}", bool(cell.served)
+    numbers = [files, f"{cell.kernels:,}", size(cell.size)]
     return [
-        cell.target,
-        *(numbers if cell.files else "---"),
+        str(cell.target),
+        *(numbers if any_ else "---"),
         style(cell.style, cell.status),
     ]

@@ -27,14 +27,15 @@ def report(report: Report, *, color: bool = False, verbose: int = 0) -> str:
     style = Style(color=color)
     if verbose < 0:
         return summary(report, style) + "\n"
-    side_by_side = sidecar_table.together(report.artifacts)
-    grouped = sidecar_table.paths(side_by_side if not verbose else ())
+    tables = sidecar_table.tables(report)
+    shown = tables if not verbose else []
+    grouped = frozenset(path for one in shown for path in one.paths)
     blocks = [
         block
         for artifact in report.artifacts
         for block in _artifact(artifact, report, style, verbose, grouped)
     ]
-    blocks += sidecar_table.blocks(side_by_side, report, style)
+    blocks += sidecar_table.blocks(tables, style)
     blocks += _findings(report, style)
     return "\n\n".join([*blocks, summary(report, style)]) + "\n"
 
