@@ -4,25 +4,79 @@ The latter are `file://PATH#offset=N&size=N`. Source: LLVM, User Guide for AMDGP
 Backend, "Loaded Code Object Path Uniform Resource Identifier".
 """
 
-from urllib.parse import quote
+import re
+from dataclasses import dataclass
+from typing import Final, Self
+from urllib.parse import quote, unquote
 
+from kinspect.errors import UsageError
 from kinspect.model import Bundle, Entry
 
+_RANGE: Final = re.compile(
+    r"file://(?P<path>[^#?]*)[#?]offset=(?P<offset>\w+)&size=(?P<size>\w+)"
+    r"(?:&inflated-offset=(?P<inside>\w+)&inflated-size=(?P<length>\w+))?"
+)
 
-def entry_uri(path: str, bundle: Bundle, entry: Entry) -> str:
-    """Where an entry lies.
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A range of a binary, and, if that is a compressed bundle, a range of its inside.
 
     The bytes of a compressed entry are not in the file. Its URI leads to the compressed
     bundle, so that no tool copies something else, and adds where in the inflated bundle
     the entry lies.
     """
-    quoted = _quoted(path, safe="/!+~:@,=")
-    if bundle.inflated:
-        return (
-            f"file://{quoted}#offset={bundle.offset}&size={bundle.size}"
-            f"&inflated-offset={entry.offset}&inflated-size={entry.size}"
-        )
-    return f"file://{quoted}#offset={entry.offset}&size={entry.size}"
+
+    path: str
+    offset: int
+    size: int
+    inflated_offset: int | None = None
+    inflated_size: int | None = None
+
+    @classmethod
+    def of(cls, path: str, bundle: Bundle, entry: Entry | None = None) -> Self:
+        """Where an entry lies, or the bundle itself."""
+        if entry is None:
+            return cls(path, bundle.offset, bundle.size)
+        if bundle.inflated:
+            return cls(path, bundle.offset, bundle.size, entry.offset, entry.size)
+        return cls(path, entry.offset, entry.size)
+
+    @classmethod
+    def parse(cls, uri: str) -> Self:
+        """Read a URI of a code object; numbers are decimal, 0x… or 0…. Or UsageError."""
+        found = _RANGE.fullmatch(uri)
+        if found is None:
+            message = (
+                f"{uri!r} is no URI of a code object in a file; expected"
+                " file://PATH#offset=N&size=N, as `kinspect list` prints it"
+            )
+            raise UsageError(message)
+        path = unquote(found["path"], errors="surrogateescape")
+        names = ("offset", "size", "inside", "length")
+        return cls(path, *(_number(found[name], uri) for name in names if found[name]))
+
+    def __str__(self) -> str:
+        quoted = _quoted(self.path, safe="/!+~:@,=")
+        text = f"file://{quoted}#offset={self.offset}&size={self.size}"
+        if self.inflated_offset is None:
+            return text
+        inside = f"inflated-offset={self.inflated_offset}"
+        return f"{text}&{inside}&inflated-size={self.inflated_size}"
+
+
+def _number(text: str, uri: str) -> int:
+    octal = text.startswith("0") and text.isdigit()
+    try:
+        return int(text, 8 if octal else 0)
+    except ValueError:
+        message = f"{uri!r}: {text!r} is no number"
+        raise UsageError(message) from None
+
+
+def entry_uri(path: str, bundle: Bundle, entry: Entry) -> str:
+    """Where an entry lies."""
+    return str(Place.of(path, bundle, entry))
 
 
 def file_uri(path: str) -> str:

@@ -21,6 +21,7 @@ COMMANDS: Final = MappingProxyType(
     {
         "list": ("listing", "List bundles and entries, with code-object URIs."),
         "kernels": ("kernels", "List kernels and their resources."),
+        "extract": ("extract", "Take code objects and bundles out, into files."),
         "verify": ("verify", "Assert that the required targets are packed."),
         "explain": ("explain", "Explain what HIP would load on a device, and why."),
         "snapshot": ("snapshot", "Record what is there, as a baseline for later builds."),

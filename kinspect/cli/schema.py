@@ -19,7 +19,7 @@ Examples:
 @click.command("schema", epilog=EPILOG)
 @click.argument("name", default="report")
 def command(name: str) -> None:
-    """Print the JSON Schema of that NAME: report, kernel or snapshot.
+    """Print the JSON Schema of that NAME: extraction, kernel, report or snapshot.
 
     report [default]: verify and list --format json; kernel: an object of kernels
     --format json, or a line of jsonl; snapshot: what kinspect snapshot writes.

@@ -29,3 +29,8 @@ def snapshot() -> str:
 def kernel() -> str:
     """The schema of an object of `kernels --format json`, or a line of `jsonl`."""
     return read("kernel")
+
+
+def extraction() -> str:
+    """The schema of the `manifest.json` that `kinspect extract` writes."""
+    return read("extraction")
