@@ -22,7 +22,8 @@ def command(name: str) -> None:
     """Print the JSON Schema of that NAME: extraction, kernel, report or snapshot.
 
     report [default]: verify and list --format json; kernel: an object of kernels
-    --format json, or a line of jsonl; snapshot: what kinspect snapshot writes.
+    --format json, or a line of jsonl; snapshot: what kinspect snapshot writes;
+    extraction: the manifest.json of kinspect extract.
     """
     known = schemas.names()
     if name not in known:
