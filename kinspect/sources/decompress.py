@@ -10,7 +10,7 @@ import lzma
 import zlib
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Annotated, BinaryIO, Final, NamedTuple, cast
+from typing import Annotated, BinaryIO, Final, NamedTuple, Protocol, cast
 
 import zstandard
 
@@ -31,29 +31,42 @@ FOREIGN: Final = (
     OverflowError,
 )
 
-Inflate = Callable[[BinaryIO], BinaryIO]
+
+class Reader(Protocol):
+    """A file that inflates: `read1` gives what comes before an error, `read` loses it."""
+
+    def read1(self, size: int, /) -> bytes: ...
+    def close(self) -> None: ...
 
 
-def _gzip(stream: BinaryIO) -> BinaryIO:
-    return cast("BinaryIO", gzip.GzipFile(fileobj=stream))
+Inflate = Callable[[BinaryIO], Reader]
 
 
-def _zstd(stream: BinaryIO) -> BinaryIO:
+def _gzip(stream: BinaryIO) -> Reader:
+    return gzip.GzipFile(fileobj=stream)
+
+
+def _zstd(stream: BinaryIO) -> Reader:
     reader = zstandard.ZstdDecompressor(max_window_size=1 << 31)
-    return cast("BinaryIO", reader.stream_reader(stream, read_across_frames=True))
+    return reader.stream_reader(stream, read_across_frames=True)
 
 
-def lzma_alone(stream: BinaryIO) -> BinaryIO:
+def lzma_alone(stream: BinaryIO) -> Reader:
     """The format before xz: it has no magic, so that somebody must say that it is it."""
-    return cast("BinaryIO", lzma.LZMAFile(stream, format=lzma.FORMAT_ALONE))
+    return lzma.LZMAFile(stream, format=lzma.FORMAT_ALONE)
+
+
+def stored(stream: BinaryIO) -> Reader:
+    """No compression."""
+    return cast("Reader", stream)
 
 
 #: magic → what reads it
 COMPRESSORS: Final[Mapping[bytes, Inflate]] = MappingProxyType(
     {
         magic.GZIP: _gzip,
-        magic.BZIP2: cast("Inflate", bz2.BZ2File),
-        magic.XZ: cast("Inflate", lzma.LZMAFile),
+        magic.BZIP2: bz2.BZ2File,
+        magic.XZ: lzma.LZMAFile,
         magic.ZSTD: _zstd,
     }
 )
@@ -67,6 +80,7 @@ def compressor(view: View) -> Inflate | None:
 class Inflated(io.RawIOBase):
     """An inflating stream that is held to the limits, and can be looked ahead in.
 
+    A read may give less than was asked for, though never nothing before the end.
     Raises FormatError and LimitExceeded, and whatever of FOREIGN the decompressor does.
     """
 
@@ -109,7 +123,7 @@ class Inflated(io.RawIOBase):
 
     def _next(self, size: int) -> bytes:
         self.failed = True  # until all went well
-        data = self._inner.read(size)
+        data = self._inner.read1(size)
         if not data and size and self._view.startswith(magic.ZSTD):
             check_frames(self._view)
         self._count += len(data)

@@ -20,6 +20,7 @@ def deb(view: View, context: Context) -> Iterator[Part]:
     found = False
     for part in ar.members(view, context):
         if not isinstance(part, Member):
+            found = True  # or not: that part of it can't be read is told
             yield part
         elif part.name.startswith("data.tar"):
             found = True

@@ -116,7 +116,7 @@ def _inflate(header: Header, payload: View) -> Inflate:
     if open_ is not None:
         return open_
     if payload.startswith(b"0707"):
-        return lambda stream: stream
+        return decompress.stored
     if name == "lzma":
         return decompress.lzma_alone
     message = f"a payload compressed by {name!r}, which can't be read"

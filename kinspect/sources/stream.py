@@ -38,6 +38,9 @@ class Stream(io.RawIOBase):
         self._at += count
         return data
 
+    def read1(self, size: int = -1) -> bytes:
+        return self.read(size)
+
     def readinto(self, buffer: "WriteableBuffer") -> int:
         window = memoryview(buffer).cast("B")
         data = self.read(len(window))
