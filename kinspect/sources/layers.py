@@ -151,13 +151,14 @@ class _Layer:
             yield broken(error, self._view)
 
     def _entries(self) -> Iterator[tuple[Tar, Entry]]:
+        """What it holds; umoci's lack their ends, and digests prove that they are whole."""
         open_ = decompress.compressor(self._view)
         if open_ is None:
-            tar = Tar(self._view)
+            tar = Tar(self._view, ended=True)
             yield from ((tar, entry) for entry in tar)
             return
         with Inflated(self._view, self._context, open_) as stream:
-            tar = Tar(self._view, stream)
+            tar = Tar(self._view, stream, ended=True)
             yield from ((tar, entry) for entry in tar)
 
     def _entry(self, tar: Tar, entry: Entry) -> Iterator[Part]:

@@ -10,11 +10,12 @@ if TYPE_CHECKING:
 
 
 class Stream(io.RawIOBase):
-    """A view as a read-only, seekable file object."""
+    """A view as a read-only, seekable file object, with more bytes after it if need be."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, after: bytes = b"") -> None:
         super().__init__()
         self._view = view
+        self._after = after
         self._at = 0
 
     def readable(self) -> bool:
@@ -33,9 +34,13 @@ class Stream(io.RawIOBase):
 
     def read(self, size: int | None = -1) -> bytes:
         left = max(len(self._view) - self._at, 0)
-        count = left if size is None or size < 0 else min(size, left)
+        wanted = left + len(self._after) if size is None or size < 0 else size
+        count = min(wanted, left)
         data = bytes(self._view.bytes(self._at, count)) if count else b""
-        self._at += count
+        if self._after and wanted > count:
+            start = max(self._at - len(self._view), 0)
+            data += self._after[start : start + wanted - count]
+        self._at += len(data)
         return data
 
     def read1(self, size: int = -1) -> bytes:

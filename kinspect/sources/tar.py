@@ -4,10 +4,12 @@ Source: POSIX, pax interchange format; GNU tar manual. The standard library read
 headers. Files of a plain tar are views of it; those of a compressed one are read in turn.
 """
 
+import io
 import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
+from tarfile import HeaderError, ReadError, TarFile
 from typing import IO, BinaryIO, Final, Self, cast
 
 from kinspect.errors import FormatError, KinspectError, Where
@@ -20,6 +22,9 @@ from kinspect.view import Memory, View
 
 HEAD: Final = 4096
 CHUNK: Final = 1 << 20
+
+#: the zeros that end an archive; an error inside of the library only
+EOF: Final[type[HeaderError]] = tarfile.EOFHeaderError  # type: ignore[attr-defined]
 
 #: what the readers of others raise for archives that are damaged, or beyond them
 FOREIGN: Final = (tarfile.TarError, *decompress.FOREIGN)
@@ -80,14 +85,36 @@ class _Header(tarfile.TarInfo):
     """
 
     @classmethod
-    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> Self:
+    def fromtarfile(cls, tarfile: TarFile) -> Self:
         try:
-            return super().fromtarfile(tarfile_)
-        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+            return super().fromtarfile(tarfile)
+        except EOF:
             raise
-        except tarfile.HeaderError as error:
+        except HeaderError as error:
             message = f"no end of the archive: {error}"
-            raise tarfile.ReadError(message) from error
+            raise ReadError(message) from error
+
+
+#: more than the padding of a file and the zeros that end an archive
+END: Final = bytes(3 * 512)
+
+
+class _Ended(io.RawIOBase):
+    """An inflating stream with an end of a tar behind it."""
+
+    def __init__(self, inner: Inflated) -> None:
+        super().__init__()
+        self._inner = inner
+        #: how much was read, and what is left of the end
+        self.size = 0
+        self._end = END
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = self._inner.read(size)
+        self.size += len(data)
+        if not data and size:
+            data, self._end = self._end[:size], self._end[size:]
+        return data
 
 
 class Tar:
@@ -96,13 +123,17 @@ class Tar:
     Raises FormatError and LimitExceeded, and whatever of FOREIGN the library does.
     """
 
-    def __init__(self, view: View, stream: Inflated | None = None) -> None:
+    def __init__(
+        self, view: View, stream: Inflated | None = None, *, ended: bool = False
+    ) -> None:
+        """`ended` says that the archive is whole, though it may lack its end."""
         self.view = view
         self._stream = stream
-        source = Stream(view) if stream is None else stream
+        self._ended = _Ended(stream) if ended and stream else None
+        source = self._ended or stream or Stream(view, after=END if ended else b"")
         self._archive = tarfile.open(  # noqa: SIM115  # nothing to close
             fileobj=cast("IO[bytes]", source),
-            mode="r:" if stream is None else "r|",
+            mode="r|" if stream else "r:",
             tarinfo=_Header,
             bufsize=CHUNK,
         )
@@ -153,6 +184,8 @@ class Tar:
             target[filled : filled + len(more)] = more
             filled += len(more)
         self._file = None
+        if self._ended is not None:
+            filled -= max(entry.offset + entry.size - self._ended.size, 0)
         if filled != entry.size:
             message = f"has {filled} of {entry.size} bytes"
             raise FormatError(message, Where(path, "tar"))

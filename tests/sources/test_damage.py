@@ -35,16 +35,8 @@ def zipped(files, *, damage="", encrypt="", method=8):
         packed = raw.compress(content) + raw.flush() if method else content
         if name == damage:
             packed = packed[:40] + bytes([packed[40] ^ 0xFF]) + packed[41:]
-        facts = (
-            20,
-            int(name == encrypt),
-            method,
-            0,
-            0x21,
-            zlib.crc32(content),
-            len(packed),
-        )
-        facts += (len(content), len(name), 0)
+        facts = [20, int(name == encrypt), method, 0, 0x21, zlib.crc32(content)]
+        facts += [len(packed), len(content), len(name), 0]
         at = len(body)
         body += struct.pack("<I5H3I2H", 0x04034B50, *facts) + name.encode() + packed
         directory += struct.pack("<I6H3I5H2I", 0x02014B50, 20, *facts, 0, 0, 0, 0, at)

@@ -277,6 +277,26 @@ def test_a_name_that_stands_twice_in_a_layer_is_told(tmp_path):
     assert view(tmp_path, [("d/", DIRECTORY), ("d/", DIRECTORY), ("d/a", b"1")])[1] == []
 
 
+@pytest.mark.parametrize("form", [GZIP, ZSTD, {}])
+def test_a_layer_may_lack_its_end_but_no_bytes(tmp_path, form):
+    """As umoci writes it: neither zeros at the end nor the padding of the last file."""
+    data = layer({"a": b"1", "b.so": b"\x7fELF" + bytes(2000)})
+    at = data.index(b"\x7fELF")
+    for end in (at + 2004, at + 2048, at + 2048 + 512):
+        files = images.oci([data[:end]], **form)
+        assert read(write(tmp_path / "x", images.tar(files))) == (
+            {"a": b"1", "b.so": b"\x7fELF" + bytes(2000)},
+            [],
+        )
+    assert read(write(tmp_path / "x", images.tar(images.oci([b""], **form)))) == ({}, [])
+    for end in (at - 1, at - 500, at, at + 1, at + 1000, at + 2003):
+        found, broken = read_any(
+            write(tmp_path / "x", images.tar(images.oci([data[:end]], **form)))
+        )
+        assert len(found) == 1 + len(broken), end
+        assert broken, end
+
+
 NAMES = st.sampled_from(["a", "b", "d", "d/a", "d/b", "d/e", "d/e/a", "e", "e/a"])
 MARKS = st.sampled_from([".wh.a", ".wh.d", "d/.wh.a", "d/.wh.e", "d/.wh..wh..opq", ".wh.e"])
 
