@@ -33,11 +33,13 @@ def inspect(
     limits: Limits = DEFAULT,
     code_objects: bool = True,
     exclude: tuple[str, ...] = (),
+    record: bool = False,
 ) -> Artifact:
     """Read everything that kinspect can tell of an artifact.
 
     `code_objects=False` lists entries only: it opens no code object and inflates just
-    the head of a compressed bundle. Raises InputError where the path can't be read;
+    the head of a compressed bundle. `record` holds every file of a wheel to the wheel's
+    RECORD, which reads all of them once more. Raises InputError where the path can't be read;
     what can't be read inside of it is part of the result (`unreadable`).
     """
     side_files: dict[str, SideFile] = {}
@@ -59,12 +61,19 @@ def inspect(
             binaries.append(binary)
         elif SIDE_FILE.search(part.path):
             side_files[part.path] = _side_file(part, limits)
+    facts = None
+    if source.kind == "wheel" and code_objects:
+        try:
+            facts = source.wheel(record=record)
+        except FormatError as error:
+            unreadable.append(Unreadable.of(error, Where(source.path)))
     return Artifact(
         source.path,
         source.kind,
         tuple(binaries),
         tuple(unreadable),
         tuple(side_files.values()),
+        facts,
     )
 
 
@@ -84,15 +93,17 @@ def verify(
     *,
     limits: Limits = DEFAULT,
     exclude: tuple[str, ...] = (),
+    record: bool = False,
 ) -> Report:
     """Hold artifacts to a policy (by default: gfx942 and gfx950 in every bundle).
 
     Never raises for what an artifact holds: what can't be read is a finding, and the
-    verdict then is not `Verdict.PASS`.
+    verdict then is not `Verdict.PASS`. `record` also holds the files of wheels to their
+    RECORD.
     """
     policy = policy or Policy()
     names = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-    artifacts = tuple(_inspected(name, limits, exclude) for name in names)
+    artifacts = tuple(_inspected(name, limits, exclude, record=record) for name in names)
     findings = checks.run(artifacts, policy)
     return Report(
         version=__version__,
@@ -104,9 +115,11 @@ def verify(
     )
 
 
-def _inspected(path: Path, limits: Limits, exclude: tuple[str, ...]) -> Artifact:
+def _inspected(
+    path: Path, limits: Limits, exclude: tuple[str, ...], *, record: bool
+) -> Artifact:
     try:
-        return inspect(path, limits=limits, exclude=exclude)
+        return inspect(path, limits=limits, exclude=exclude, record=record)
     except InputError as error:
         unreadable = Unreadable(error.message, Where(os.fspath(path)))
         return Artifact(os.fspath(path), "missing", unreadable=(unreadable,))

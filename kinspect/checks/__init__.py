@@ -16,6 +16,7 @@ from kinspect.checks import (
     siblings,
     sidecars,
     tensile,
+    wheel,
 )
 from kinspect.checks.rules import RULES, Rule
 from kinspect.model import Artifact, Binary, Finding, Severity, Verdict
@@ -53,6 +54,11 @@ ARTIFACT_CHECKS: Final[tuple[ArtifactCheck, ...]] = (
     kernels.required_kernels,
     sidecars.claims_without_code,
     tensile.kernel_databases,
+    wheel.record,
+    wheel.file_name,
+    wheel.machines,
+    wheel.promised_targets,
+    wheel.promised_release,
 )
 
 #: of each of its binaries, but for those that have siblings for other targets

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kinspect.errors import InputError, KinspectError
 from kinspect.limits import DEFAULT, Limits
+from kinspect.model import Wheel
 from kinspect.sources import ar, magic, tree
 from kinspect.sources.member import Context, Member, Part, Wanted, unreadable
 from kinspect.view import File, View
@@ -39,6 +40,17 @@ class Source:
         file = File(self.path)
         try:
             yield from _expanded(Member(self.path, View(file, self.path)), self.context)
+        finally:
+            file.close()
+
+
+    def wheel(self, *, record: bool = False) -> Wheel:
+        """What a wheel says of itself; raise FormatError where that can't be read."""
+        from kinspect.sources import wheel  # noqa: PLC0415
+
+        file = File(self.path)
+        try:
+            return wheel.read(View(file, self.path), self.context.limits, record=record)
         finally:
             file.close()
 

@@ -98,6 +98,33 @@ def members(
             yield Member(path, found)
 
 
+def content(view: View, info: zipfile.ZipInfo, path: str) -> Iterator[bytes]:
+    """A member's bytes, piece by piece; raise FormatError where it is damaged."""
+    data = _data(view, info, path)
+    if info.compress_type not in {STORED, DEFLATED}:
+        message = f"compression method {info.compress_type}; stored and deflate are read"
+        raise FormatError(message, data.where())
+    pieces = (
+        (
+            bytes(data.bytes(at, min(CHUNK, len(data) - at)))
+            for at in range(0, len(data), CHUNK)
+        )
+        if info.compress_type == STORED
+        else inflate.pieces(data, CHUNK)
+    )
+    size = crc = 0
+    for piece in pieces:
+        size += len(piece)
+        crc = inflate.crc32(piece, crc)
+        if size > info.file_size:
+            break
+        yield piece
+    if size != info.file_size or crc != info.CRC:
+        message = f"has {size} bytes or more with CRC {crc:08x}, the directory says"
+        message = f"{message} {info.file_size} and {info.CRC:08x}"
+        raise FormatError(message, data.where())
+
+
 def _data(view: View, info: zipfile.ZipInfo, path: str) -> View:
     """The stored bytes of a member; its local header must say what the directory says."""
     local = view.read(LocalHeader, info.header_offset)
