@@ -11,10 +11,10 @@ from kinspect.errors import FormatError, InputError, Where
 from kinspect.formats import code_object, tensile
 from kinspect.formats.metadata import RESOURCES, Kernel
 from kinspect.limits import DEFAULT, Limits
-from kinspect.model import Artifact, Report, SideFile, Unreadable
+from kinspect.model import Artifact, Binary, Report, SideFile, Unreadable
 from kinspect.names import demangle
 from kinspect.policy import Policy
-from kinspect.sources import Member, open_source
+from kinspect.sources import Member, Part, open_source
 from kinspect.version import __version__
 from kinspect.view import View
 from kinspect.walk import each_bundle, read_binary, worth_reading
@@ -39,42 +39,53 @@ def inspect(
 
     `code_objects=False` lists entries only: it opens no code object and inflates just
     the head of a compressed bundle. `record` holds every file of a wheel to the wheel's
-    RECORD, which reads all of them once more. Raises InputError where the path can't be read;
-    what can't be read inside of it is part of the result (`unreadable`).
+    RECORD, which reads all of them once more. Raises InputError where the path can't be
+    read; what can't be read inside of it is part of the result (`unreadable`).
     """
-    side_files: dict[str, SideFile] = {}
-
-    def wanted(name: str, size: int, head: bytes) -> bool:
-        if worth_reading(name, size, head) or tensile.is_lazy(name):
-            return True
-        if SIDE_FILE.search(name):
-            side_files[name] = SideFile(name, size)
-        return False
-
-    source = open_source(path, limits=limits, exclude=exclude, wanted=wanted)
-    binaries = []
-    unreadable = []
+    found = _Found(limits)
+    source = open_source(path, limits=limits, exclude=exclude, wanted=found.wanted)
     for part in source.members():
-        if isinstance(part, Unreadable):
-            unreadable.append(part)
-        elif binary := read_binary(part.view, limits, code_objects=code_objects):
-            binaries.append(binary)
-        elif SIDE_FILE.search(part.path):
-            side_files[part.path] = _side_file(part, limits)
-    facts = None
+        found.take(part, code_objects=code_objects)
+    wheel = None
     if source.kind == "wheel" and code_objects:
         try:
-            facts = source.wheel(record=record)
+            wheel = source.wheel(record=record)
         except FormatError as error:
-            unreadable.append(Unreadable.of(error, Where(source.path)))
+            found.unreadable.append(Unreadable.of(error, Where(source.path)))
     return Artifact(
         source.path,
         source.kind,
-        tuple(binaries),
-        tuple(unreadable),
-        tuple(side_files.values()),
-        facts,
+        tuple(found.binaries),
+        tuple(found.unreadable),
+        tuple(found.side_files.values()),
+        wheel,
     )
+
+
+class _Found:
+    """What the members of an artifact turned out to be."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self.binaries: list[Binary] = []
+        self.unreadable: list[Unreadable] = []
+        self.side_files: dict[str, SideFile] = {}
+
+    def wanted(self, name: str, size: int, head: bytes) -> bool:
+        """Whether a member of an archive is worth inflating."""
+        if worth_reading(name, size, head) or tensile.is_lazy(name):
+            return True
+        if SIDE_FILE.search(name):
+            self.side_files[name] = SideFile(name, size)
+        return False
+
+    def take(self, part: Part, *, code_objects: bool) -> None:
+        if isinstance(part, Unreadable):
+            self.unreadable.append(part)
+        elif binary := read_binary(part.view, self._limits, code_objects=code_objects):
+            self.binaries.append(binary)
+        elif SIDE_FILE.search(part.path):
+            self.side_files[part.path] = _side_file(part, self._limits)
 
 
 def _side_file(part: Member, limits: Limits) -> SideFile:

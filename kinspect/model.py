@@ -257,6 +257,8 @@ class RecordFault:
     #: its name in the wheel
     path: str
     message: str
+    #: RECORD says nothing of it that could be wrong
+    unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -287,8 +287,8 @@ _RULES: Final = (
         " something changed the wheel after it was built, and installers that check refuse"
         " it. `kinspect audit` looks at this; `verify` does not, since it takes reading"
         " everything once more.",
-        "Repack the wheel with a tool that writes RECORD anew (`wheel pack`), after the last"
-        " step that touches its files.",
+        "Repack the wheel with a tool that writes RECORD anew (`wheel pack`), after the"
+        " last step that touches its files.",
     ),
     Rule(
         "claim-mismatch",

@@ -6,12 +6,14 @@ from typing import Final
 
 from kinspect.checks.finding import finding
 from kinspect.errors import TargetError
-from kinspect.model import Artifact, Binary, Finding
+from kinspect.model import Artifact, Binary, Finding, Severity
 from kinspect.policy import Policy
 from kinspect.target import TargetID
 
 #: a processor in a name, and nothing that is longer: gfx942, gfx9-4-generic
-_TARGET: Final = re.compile(r"(?<![a-z0-9])gfx(?:\d+(?:-\d+)?-generic|[0-9a-f]{3,4})(?![0-9a-z])")
+_TARGET: Final = re.compile(
+    r"(?<![a-z0-9])gfx(?:\d+(?:-\d+)?-generic|[0-9a-f]{3,4})(?![0-9a-z])"
+)
 
 #: `+rocm7.0`, `_rocm64`, `-rocm-7-`: the release that something is built for
 _RELEASE: Final = re.compile(r"rocm[-_.]?(1\d|\d)", re.IGNORECASE)
@@ -28,19 +30,31 @@ _MACHINES: Final = {
     "loongarch64": {"elf64-loongarch"},
     "i686": {"elf32-i386"},
     "armv7l": {"elf32-littlearm"},
-    "win_amd64": {"pe-x86-64"},
-    "win_arm64": {"pe-aarch64", "pe-arm64", "pe-aarch64-little"},
-    "win32": {"pe-i386"},
+    "win_amd64": {"pei-x86-64"},
+    "win_arm64": {"pei-aarch64-little"},
+    "win32": {"pei-i386"},
 }
 #: no code for a host: code objects, bundles, bitcode
 _DEVICE: Final = ("raw", "elf64-amdgpu", "bitcode", "kpack", "unknown")
 
 
 def record(artifact: Artifact, _: Policy) -> Iterator[Finding]:
-    if artifact.wheel is not None:
-        for fault in artifact.wheel.faults:
+    """What RECORD says otherwise; where it just says nothing, once for all files."""
+    faults = artifact.wheel.faults if artifact.wheel is not None else ()
+    for fault in faults:
+        if not fault.unknown:
             path = f"{artifact.path}!{fault.path}"
             yield finding("record-mismatch", path, fault.message)
+    silent = [fault for fault in faults if fault.unknown]
+    if silent:
+        count = f"{len(silent)} files" if len(silent) > 1 else "a file"
+        yield finding(
+            "record-mismatch",
+            artifact.path,
+            f"RECORD has no hash of {count}, {silent[0].path} among them: nothing vouches"
+            " for what is in them",
+            severity=Severity.WARNING,
+        )
 
 
 def file_name(artifact: Artifact, _: Policy) -> Iterator[Finding]:
@@ -96,7 +110,9 @@ def machines(artifact: Artifact, _: Policy) -> Iterator[Finding]:
         expected = expected.union(*known)
     for binary in hosts:
         if binary.device_code and binary.format not in expected:
-            message = f"is {binary.format}, the wheel is tagged {', '.join(sorted(platforms))}"
+            message = (
+                f"is {binary.format}, the wheel is tagged {', '.join(sorted(platforms))}"
+            )
             yield finding("claim-mismatch", binary.path, message)
 
 
@@ -146,7 +162,7 @@ def promised_release(artifact: Artifact, _: Policy) -> Iterator[Finding]:
     """The ROCm release in a name, against the runtime that is linked."""
     whole = ""
     if artifact.wheel is not None:
-        _, _, local = artifact.wheel.version.partition("+")
+        local = artifact.wheel.version.partition("+")[2]
         whole = f"{artifact.wheel.name} {local}"
     for binary in artifact.binaries:
         linked = {int(m[1]) for name in binary.needed if (m := _LINKED.search(name))}

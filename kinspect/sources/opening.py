@@ -43,7 +43,6 @@ class Source:
         finally:
             file.close()
 
-
     def wheel(self, *, record: bool = False) -> Wheel:
         """What a wheel says of itself; raise FormatError where that can't be read."""
         from kinspect.sources import wheel  # noqa: PLC0415

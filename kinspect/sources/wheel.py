@@ -26,6 +26,8 @@ LARGEST: Final = 64 << 20
 #: RECORD can't hold its own hash, nor those of its signatures
 UNRECORDED: Final = frozenset({"RECORD", "RECORD.jws", "RECORD.p7s"})
 
+NO_HASH: Final = "RECORD has no hash of it"
+
 #: "hash algorithms … sha256 or better; md5 and sha1 are not permitted"
 ALGORITHMS: Final = frozenset({"sha256", "sha384", "sha512"})
 
@@ -104,22 +106,23 @@ def _faults(
         else:
             problem = _problem(view, infos[name], *rows[name], limits)
             if problem:
-                yield RecordFault(name, problem)
+                yield RecordFault(name, problem, unknown=problem == NO_HASH)
 
 
 def _rows(
-    view: View, infos: Mapping[str, zipfile.ZipInfo], name: str
+    view: View, infos: Mapping[str, zipfile.ZipInfo], record: str
 ) -> dict[str, tuple[str, str]]:
     """Hash and size by path: `path,algorithm=digest,size`."""
-    text = _text(view, infos, name)
+    text = _text(view, infos, record)
     found = {}
     try:
         for row in csv.reader(text.splitlines()):
             if row:
-                found[row[0]] = (row + ["", ""])[1], (row + ["", ""])[2]
+                name, digest, size = [*row, "", ""][:3]
+                found[name] = digest, size
     except csv.Error as error:
-        where = Where(f"{view.path}{SEPARATOR}{name}")
-        raise FormatError(f"no CSV: {error}", where) from error
+        message = f"no CSV: {error}"
+        raise FormatError(message, Where(f"{view.path}{SEPARATOR}{record}")) from error
     return found
 
 
@@ -128,9 +131,10 @@ def _problem(
 ) -> str:
     """Why RECORD does not vouch for a file; empty if it does."""
     algorithm, _, expected = digest.partition("=")
+    if not algorithm:
+        return NO_HASH
     if algorithm not in ALGORITHMS:
-        what = f"{algorithm!r} is no hash that RECORD may use" if algorithm else "no hash"
-        return f"RECORD has {what}"
+        return f"RECORD has {algorithm!r}, which is no hash that it may use"
     if size and size != str(info.file_size):
         return f"has {info.file_size} bytes, RECORD says {size}"
     found = hashlib.new(algorithm, usedforsecurity=False)
