@@ -43,22 +43,22 @@ def inspect(
     read; what can't be read inside of it is part of the result (`unreadable`).
     """
     found = _Found(limits)
-    source = open_source(path, limits=limits, exclude=exclude, wanted=found.wanted)
+    source = open_source(
+        path,
+        limits=limits,
+        exclude=exclude,
+        wanted=found.wanted,
+        record=record if code_objects else None,
+    )
     for part in source.members():
         found.take(part, code_objects=code_objects)
-    wheel = None
-    if source.kind == "wheel" and code_objects:
-        try:
-            wheel = source.wheel(record=record)
-        except FormatError as error:
-            found.unreadable.append(Unreadable.of(error, Where(source.path)))
     return Artifact(
         source.path,
         source.kind,
         tuple(found.binaries),
         tuple(found.unreadable),
         tuple(found.side_files.values()),
-        wheel,
+        source.wheels,
     )
 
 

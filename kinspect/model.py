@@ -265,6 +265,8 @@ class RecordFault:
 class Wheel:
     """What a wheel says of itself (PyPA, "Binary distribution format")."""
 
+    #: breadcrumb of the wheel
+    path: str
     #: of METADATA
     name: str
     version: str
@@ -290,8 +292,8 @@ class Artifact:
     #: what could not be read at all
     unreadable: tuple[Unreadable, ...] = ()
     side_files: tuple[SideFile, ...] = ()
-    #: what a wheel says of itself
-    wheel: Wheel | None = None
+    #: what the wheels in it say of themselves; of a wheel, what it says itself
+    wheels: tuple[Wheel, ...] = ()
 
     @property
     def device_code(self) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from kinspect import Severity, Verdict, schemas, verify
 from kinspect.render import audit
 from kinspect.render import json as as_json
+from tests.test_bitcode import LIBRARY, without_processor
 from tests.writers import Host, bundle, ccob, code_object
 
 PAIR = bundle(("gfx942", code_object("gfx942")), ("gfx950", code_object("gfx950")))
@@ -75,8 +76,7 @@ def test_a_wheel_as_it_was_built_has_nothing_to_tell(tmp_path):
     report = verify(path, record=True)
     assert report.verdict is Verdict.PASS
     assert report.findings == ()
-    wheel = report.artifacts[0].wheel
-    assert wheel is not None
+    (wheel,) = report.artifacts[0].wheels
     assert (wheel.name, wheel.version, wheel.checked) == ("deep_ep", "1.0", 4)
     assert wheel.tags == ("cp312-cp312-linux_x86_64",)
 
@@ -135,14 +135,16 @@ def test_files_without_a_hash_are_told_at_once_as_a_warning(tmp_path):
     assert report.verdict is Verdict.PASS
 
 
-def test_a_damaged_member_that_is_no_binary_fails_the_record(tmp_path):
+def test_a_damaged_member_that_is_no_binary_is_told(tmp_path):
     path = build(tmp_path, {"a.so": GOOD, "data.bin": os.urandom(20_000)})
     raw = bytearray(path.read_bytes())
     raw[raw.index(b"data.bin") + 5_000] ^= 0xFF
     path.write_bytes(raw)
-    ((where, problem),) = told(path, "record-mismatch", record=True)
-    assert where == "data.bin"
-    assert "can't be read" in problem
+    report = verify(path, record=True)
+    (finding,) = report.findings
+    assert finding.rule == "unreadable"
+    assert finding.path == f"{path}!data.bin"
+    assert report.verdict is Verdict.UNKNOWN
 
 
 @pytest.mark.parametrize("lost", ["METADATA", "RECORD"])
@@ -155,7 +157,28 @@ def test_a_wheel_without_its_metadata_is_not_judged(tmp_path, lost):
             new.writestr(name, data)
     report = verify(path, record=True)
     assert report.verdict is Verdict.UNKNOWN
-    assert any(lost in finding.path for finding in report.findings)
+    (finding,) = report.findings
+    assert (finding.rule, finding.path) == ("unreadable", str(path))
+    assert f"no deep_ep-1.0.dist-info/{lost}, which a wheel must have" in finding.message
+
+
+@pytest.mark.parametrize("name", ["a\u2028b.py", "a,b.py", 'a"b.py', "a\nb.py"])
+def test_record_may_hold_any_name(tmp_path, name):
+    quoted = name.replace('"', '""')
+    rows = {name: f'"{quoted}",{digest(b"x")},1'}
+    path = build(tmp_path, {"a.so": GOOD, name: b"x"}, rows=rows)
+    assert verify(path, record=True).findings == ()
+
+
+def test_wheels_in_a_directory_are_held_to_their_record_too(tmp_path):
+    build(tmp_path, {"a.so": GOOD})
+    bad = {"a.so": f"a.so,{digest(b'x')},{len(GOOD)}"}
+    path = build(tmp_path, {"a.so": GOOD}, name="other", rows=bad)
+    report = verify(tmp_path, record=True)
+    assert [one.name for one in report.artifacts[0].wheels] == ["deep_ep", "other"]
+    (finding,) = report.findings
+    assert (finding.rule, finding.path) == ("record-mismatch", f"{path}!a.so")
+    assert "  RECORD     3 files, 1 problem, see below" in audit.report(report)
 
 
 # --- claims -------------------------------------------------------------------------
@@ -173,9 +196,13 @@ def test_a_wheel_without_its_metadata_is_not_judged(tmp_path, lost):
         ({"tag": "cp312-cp312-win_amd64"}, "is elf64-x86-64, the wheel is tagged"),
         ({"tag": "py3-none-any"}, "tagged for any platform"),
         ({"tag": "py3-none-manylinux_2_28_x86_64"}, None),
+        ({"tag": "py3-none-linux_aarch64.linux_x86_64"}, None),
+        ({"tag": "py3-none-macosx_11_0_arm64"}, None),  # kinspect can't tell
         ({"version": "1.0+gfx942.gfx950"}, None),
         ({"version": "1.0+gfx942.gfx90a"}, "promises gfx90a"),
         ({"name": "deep_ep_device_gfx1100"}, "promises gfx1100"),
+        ({"name": "deep_ep_gfx94X"}, None),
+        ({"name": "deep_ep_gfx110X"}, "promises gfx110x"),
         ({"version": "1.0+rocm7.0"}, None),
         ({"version": "1.0+rocm6.4"}, "promises ROCm 6, and it links the runtime of ROCm 7"),
         ({"version": "1.0+rocm10.1"}, "promises ROCm 10"),
@@ -201,6 +228,7 @@ def test_claims_of_a_wheel(tmp_path, options, problem):
         ("lib_rocm72.so", None),
         ("lib_rocm64.so", "promises ROCm 6"),
         ("lib_rocm714.so", None),
+        ("lib_rocm_2024.so", None),  # no release
     ],
 )
 def test_claims_of_a_library(tmp_path, name, problem):
@@ -260,6 +288,14 @@ def test_an_artifact_without_device_code(tmp_path):
     assert lines[1] == "  runs on    no GPU: no device code in 1 binary"
 
 
+def test_device_libraries_for_no_processor_have_no_row(tmp_path):
+    """ROCm's `ocml.bc` is linked into code for any processor."""
+    (tmp_path / "a.so").write_bytes(GOOD)
+    (tmp_path / "ocml.bc").write_bytes(without_processor(LIBRARY["gfx942"]))
+    picture = audit.report(verify(tmp_path))
+    assert "runs on    gfx942, gfx950\n" in picture
+
+
 def test_names_can_not_forge_lines(tmp_path):
     path = build(tmp_path, {"a.so": GOOD}, requires=("rocm\x1b[31m; x",), tag="a\x07-b-c")
     assert "\x1b" not in audit.report(verify(path), verbose=1)
@@ -271,6 +307,6 @@ def test_json_has_the_facts_of_a_wheel(tmp_path):
     for record in (False, True):
         value = json.loads(as_json.report(verify(path, record=record)))
         jsonschema.validate(value, json.loads(schemas.report()))
-        wheel = value["artifacts"][0]["wheel"]
+        wheel = value["artifacts"][0]["wheels"][0]
         assert wheel["requires"] == ["torch"]
         assert (wheel["record"] == {"checked": 3, "faults": []}) is record

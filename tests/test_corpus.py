@@ -285,8 +285,7 @@ def test_a_kernel_of_aiter_in_the_wrong_directory_is_told(wheel, tmp_path):
 )
 def test_wheels_are_what_they_say(wheel, name, release, faults, claims):
     report = verify(wheel(name), record=True)
-    found = report.artifacts[0].wheel
-    assert found is not None
+    (found,) = report.artifacts[0].wheels
     assert (found.name, found.version) == release
     # onnxruntime's RECORD has no hashes, as `unzip -p` shows: nothing else is wrong
     assert len(found.faults) == faults

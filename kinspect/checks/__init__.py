@@ -55,7 +55,7 @@ ARTIFACT_CHECKS: Final[tuple[ArtifactCheck, ...]] = (
     sidecars.claims_without_code,
     tensile.kernel_databases,
     wheel.record,
-    wheel.file_name,
+    wheel.file_names,
     wheel.machines,
     wheel.promised_targets,
     wheel.promised_release,

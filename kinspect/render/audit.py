@@ -71,11 +71,13 @@ def _needed(carrying: Sequence[Binary], artifact: Artifact) -> Iterator[str]:
 
 
 def _kind(artifact: Artifact) -> str:
-    if artifact.wheel is None:
+    if artifact.kind != "wheel" or not artifact.wheels:
         return artifact.kind
-    return (
-        f"{artifact.kind} of {escape(artifact.wheel.name)} {escape(artifact.wheel.version)}"
-    )
+    return f"wheel of {escape(_release(artifact.wheels[0]))}"
+
+
+def _release(wheel: Wheel) -> str:
+    return f"{wheel.name} {wheel.version}"
 
 
 # --- in ten seconds ---------------------------------------------------------------------
@@ -121,7 +123,10 @@ def _facts(
         yield f"lacks      {_list(missing)}"
     yield from _packing(carrying)
     yield from _linking(carrying, report)
-    yield from _wheel(artifact.wheel)
+    for wheel in artifact.wheels:
+        if artifact.kind != "wheel":
+            yield f"wheel      {escape(_release(wheel))}"
+        yield from _wheel(wheel)
 
 
 def _list(targets: Sequence[str]) -> str:
@@ -171,9 +176,7 @@ def _forms(carrying: Sequence[Binary]) -> list[tuple[str, int]]:
     return Counter(" ".join(filter(None, part)) for part in parts).most_common()
 
 
-def _wheel(wheel: Wheel | None) -> Iterator[str]:
-    if wheel is None:
-        return
+def _wheel(wheel: Wheel) -> Iterator[str]:
     yield f"tags       {', '.join(map(escape, wheel.tags))}"
     rocm = [one for one in wheel.requires if any(w in one for w in ("rocm", "hip", "amd"))]
     if rocm:
@@ -200,7 +203,13 @@ def _targets(carrying: Sequence[Binary], report: Report) -> list[TargetRow]:
         for entry in unit.entries
         if (target := entry.id.target_id) is not None
     }
-    names |= {one.name for b in carrying for unit in link_units(b) for one in unit.parts}
+    names |= {
+        str(one.target)
+        for binary in carrying
+        for unit in link_units(binary)
+        for one in unit.parts
+        if one.target is not None  # device libraries may be for any processor
+    }
     processors = {text.split(":")[0] for text in required}
     names = {name for name in names if name not in processors} | required
     return [
@@ -229,7 +238,8 @@ def _target_row(
                 packed += sum(entry.size for entry in found.entries)
         for linked in link_units(binary):
             total += 1
-            kept = [one for one in linked.parts if one.name == name]
+            # a device library that names no processor is linked for any
+            kept = [one for one in linked.parts if one.name == name or one.target is None]
             served += bool(kept)
             packed += sum(one.size for one in kept)
         binaries += served > before

@@ -59,8 +59,8 @@ def artifact(artifact: Artifact, *, code_objects: bool) -> Value:
         "binaries": [_binary(one, code_objects=code_objects) for one in artifact.binaries],
         "unreadable": [_unreadable(one) for one in artifact.unreadable],
     }
-    if artifact.wheel is not None:
-        value["wheel"] = _wheel(artifact.wheel)
+    if artifact.wheels:
+        value["wheels"] = [_wheel(one) for one in artifact.wheels]
     return value
 
 
@@ -68,6 +68,7 @@ def _wheel(wheel: Wheel) -> Value:
     faults = [{"path": one.path, "message": one.message} for one in wheel.faults]
     record = {"checked": wheel.checked, "faults": faults}
     return {
+        "path": wheel.path,
         "name": wheel.name,
         "version": wheel.version,
         "tags": list(wheel.tags),

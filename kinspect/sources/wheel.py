@@ -6,18 +6,19 @@ Source: PyPA specifications, "Binary distribution format" and "Core metadata";
 
 import csv
 import hashlib
+import io
 import zipfile
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from email.message import Message
 from email.parser import HeaderParser
 from typing import Final
 
 from kinspect.errors import FormatError, KinspectError, Where
 from kinspect.limits import Limits
-from kinspect.model import RecordFault, Wheel
+from kinspect.model import RecordFault, Unreadable, Wheel
 from kinspect.sources import zip
-from kinspect.sources.member import SEPARATOR
+from kinspect.sources.member import SEPARATOR, Context, unreadable
 from kinspect.view import View, decode
 
 #: the largest METADATA that is read, in bytes
@@ -32,29 +33,37 @@ NO_HASH: Final = "RECORD has no hash of it"
 ALGORITHMS: Final = frozenset({"sha256", "sha384", "sha512"})
 
 
-def read(view: View, limits: Limits, *, record: bool = False) -> Wheel:
-    """Read a wheel's metadata; with `record`, hold every file to RECORD.
+def read(
+    view: View, entries: Iterable[zipfile.ZipInfo], context: Context
+) -> tuple[Wheel, list[Unreadable]]:
+    """Read a wheel's metadata, and what kept files from being held to RECORD.
 
-    Raises FormatError where METADATA, WHEEL or RECORD can't be read. A file that can't
-    be read is a fault of the record.
+    Raises FormatError where METADATA, WHEEL or RECORD can't be read.
     """
-    infos = {info.filename: info for info in zip.directory(view) if not info.is_dir()}
+    infos = {info.filename: info for info in entries if not info.is_dir()}
     inside = _dist_info(infos, view)
     metadata = _headers(view, infos, f"{inside}METADATA")
     wheel = _headers(view, infos, f"{inside}WHEEL")
-    faults: tuple[RecordFault, ...] = ()
+    faults: list[RecordFault] = []
+    lost: list[Unreadable] = []
     files = [name for name in infos if not _unrecorded(name, inside)]
-    if record:
-        faults = tuple(_faults(view, infos, files, inside, limits))
-    return Wheel(
+    if context.record:
+        for one in _faults(view, infos, inside, context.limits):
+            if isinstance(one, RecordFault):
+                faults.append(one)
+            else:
+                lost.append(one)
+    found = Wheel(
+        path=view.path,
         name=str(metadata.get("Name", "")),
         version=str(metadata.get("Version", "")),
         tags=tuple(sorted(map(str, wheel.get_all("Tag", [])))),
         purelib=str(wheel.get("Root-Is-Purelib", "")).strip().lower() == "true",
         requires=tuple(map(str, metadata.get_all("Requires-Dist", []))),
-        checked=len(files) if record else None,
-        faults=faults,
+        checked=len(files) if context.record else None,
+        faults=tuple(faults),
     )
+    return found, lost
 
 
 def _dist_info(infos: Mapping[str, zipfile.ZipInfo], view: View) -> str:
@@ -77,10 +86,10 @@ def _headers(view: View, infos: Mapping[str, zipfile.ZipInfo], name: str) -> Mes
 def _text(view: View, infos: Mapping[str, zipfile.ZipInfo], name: str) -> str:
     path = f"{view.path}{SEPARATOR}{name}"
     if name not in infos:
-        message = "a wheel must have it"
+        message = f"no {name}, which a wheel must have"
         raise FormatError(message, Where(path))
     if infos[name].file_size > LARGEST:
-        message = f"{infos[name].file_size} bytes, expected {LARGEST} or less"
+        message = f"{name} of {infos[name].file_size} bytes, expected {LARGEST} or less"
         raise FormatError(message, Where(path))
     return decode(b"".join(zip.content(view, infos[name], path)))
 
@@ -91,12 +100,11 @@ def _text(view: View, infos: Mapping[str, zipfile.ZipInfo], name: str) -> str:
 def _faults(
     view: View,
     infos: Mapping[str, zipfile.ZipInfo],
-    files: list[str],
     inside: str,
     limits: Limits,
-) -> Iterator[RecordFault]:
+) -> Iterator[RecordFault | Unreadable]:
     rows = _rows(view, infos, f"{inside}RECORD")
-    for name in sorted({*files, *rows}):
+    for name in sorted({*infos, *rows}):
         if _unrecorded(name, inside):
             continue
         if name not in rows:
@@ -104,7 +112,12 @@ def _faults(
         elif name not in infos:
             yield RecordFault(name, "RECORD lists it, and it is not there")
         else:
-            problem = _problem(view, infos[name], *rows[name], limits)
+            path = f"{view.path}{SEPARATOR}{name}"
+            try:
+                problem = _problem(view, infos[name], path, *rows[name], limits)
+            except KinspectError as error:
+                yield unreadable(error, path)
+                continue
             if problem:
                 yield RecordFault(name, problem, unknown=problem == NO_HASH)
 
@@ -116,7 +129,7 @@ def _rows(
     text = _text(view, infos, record)
     found = {}
     try:
-        for row in csv.reader(text.splitlines()):
+        for row in csv.reader(io.StringIO(text, newline="")):
             if row:
                 name, digest, size = [*row, "", ""][:3]
                 found[name] = digest, size
@@ -127,9 +140,9 @@ def _rows(
 
 
 def _problem(
-    view: View, info: zipfile.ZipInfo, digest: str, size: str, limits: Limits
+    view: View, info: zipfile.ZipInfo, path: str, digest: str, size: str, limits: Limits
 ) -> str:
-    """Why RECORD does not vouch for a file; empty if it does."""
+    """Why RECORD does not vouch for a file; empty if it does. Raises FormatError."""
     algorithm, _, expected = digest.partition("=")
     if not algorithm:
         return NO_HASH
@@ -138,13 +151,9 @@ def _problem(
     if size and size != str(info.file_size):
         return f"has {info.file_size} bytes, RECORD says {size}"
     found = hashlib.new(algorithm, usedforsecurity=False)
-    path = f"{view.path}{SEPARATOR}{info.filename}"
-    try:
-        limits.check("member", info.file_size, Where(path))
-        for piece in zip.content(view, info, path):
-            found.update(piece)
-    except KinspectError as error:
-        return f"can't be read: {getattr(error, 'message', error)}"
+    limits.check("member", info.file_size, Where(path))
+    for piece in zip.content(view, info, path):
+        found.update(piece)
     encoded = urlsafe_b64encode(found.digest()).rstrip(b"=").decode()
     # rocm-kpack's splitter writes the digest in hexadecimal, and pip does not look
     if expected.rstrip("=") not in {encoded, found.hexdigest()}:

@@ -58,6 +58,11 @@ def directory(view: View) -> list[zipfile.ZipInfo]:
         raise FormatError(message, view.where()) from error
 
 
+def is_wheel(names: Iterable[str]) -> bool:
+    """Whether these are the files of a wheel (PyPA, "Binary distribution format")."""
+    return any(n.endswith(".dist-info/WHEEL") and n.count("/") == 1 for n in names)
+
+
 def is_conda(names: Iterable[str]) -> bool:
     """Whether these are the files of a `.conda` package (its format, version 2)."""
     found = set(names)
