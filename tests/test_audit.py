@@ -225,6 +225,7 @@ def test_claims_of_a_wheel(tmp_path, options, problem):
         ("lib_gfx950-gfx942.so", None),
         ("lib_gfx90a.so", "promises gfx90a"),
         ("lib_gfx94.so", None),  # no processor
+        ("lib_no_gfx90a.so", None),
         ("lib_rocm72.so", None),
         ("lib_rocm64.so", "promises ROCm 6"),
         ("lib_rocm714.so", None),

@@ -10,9 +10,10 @@ from kinspect.model import Artifact, Binary, Finding, Severity, Wheel
 from kinspect.policy import Policy
 from kinspect.target import TargetID
 
-#: a processor in a name, and nothing that is longer; or a family: gfx94x
+#: a processor in a name, and nothing that is longer; or a family: gfx94x. `no_gfx950`
+#: promises the reverse
 _TARGET: Final = re.compile(
-    r"(?<![a-z0-9])gfx(?:\d+(?:-\d+)?-generic|[0-9a-f]{3,4}|\d{2,3}x)(?![0-9a-z])"
+    r"(?<![a-z0-9])(?<!no[-_.])(?<!without[-_.])gfx(?:\d+(?:-\d+)?-generic|[0-9a-f]{3,4}|\d{2,3}x)(?![0-9a-z])"
 )
 
 #: `+rocm7.0`, `_rocm64`, `-rocm-7-`: the release that something is built for
