@@ -1,0 +1,182 @@
+"""The picture of what is there: binaries and bundles by targets."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from kinspect.loader import Unit, units
+from kinspect.model import Binary, Report
+from kinspect.render.html import markup
+from kinspect.render.html.markup import text
+from kinspect.render.matrix import Cell, carrying, cells, facts
+from kinspect.render.place import short_name
+from kinspect.render.words import count, size
+
+#: how many binaries, and how many bundles of one, are drawn
+MOST: Final = 1000
+
+_SIGNS: Final = {"ok": "✓", "warning": "◐", "error": "✕"}
+
+
+def coverage(report: Report) -> str:
+    """The section, or nothing where there is nothing to draw."""
+    binaries = list(carrying(report))
+    if not binaries:
+        return ""
+    shown = binaries[:MOST]
+    others = other_targets(binaries, report)
+    rows = "".join(_row(binary, report, others) for binary in shown)
+    picture = (
+        f'<table class="matrix"><thead><tr>{_heads(report, others)}</tr></thead>'
+        f"<tbody>{rows}</tbody></table>"
+    )
+    parts = [
+        markup.wide("Coverage matrix", picture),
+        _legend(others),
+        left_out(len(binaries) - MOST, "binary"),
+        _bundles(shown, report),
+    ]
+    return markup.section("coverage", "Coverage", "".join(parts))
+
+
+def left_out(number: int, what: str) -> str:
+    if number <= 0:
+        return ""
+    return f'<p class="more">{count(number, f"more {what}")} left out.</p>'
+
+
+def other_targets(binaries: Sequence[Binary], report: Report) -> list[str]:
+    """What is packed beside the required targets, by processor."""
+    found = {
+        name
+        for binary in binaries
+        for name in (
+            *(entry.id.target_name for unit in units(binary) for entry in unit.entries),
+            *(part.name for part in binary.bitcode),
+        )
+    }
+    return sorted(found - set(report.required), key=by_processor)
+
+
+def by_processor(target: str) -> tuple[int, str]:
+    """Sorts gfx942 before gfx1030."""
+    return len(target.partition(":")[0]), target
+
+
+def _heads(report: Report, others: Sequence[str]) -> str:
+    required = [f'<th scope="col">{text(name)}</th>' for name in report.required]
+    beside = [f'<th scope="col" class="other">{text(name)}</th>' for name in others]
+    return "".join(['<th scope="col">binary</th>', *required, *beside])
+
+
+def _row(binary: Binary, report: Report, others: Sequence[str]) -> str:
+    found = list(units(binary))
+    name = markup.name(short_name(binary.path, report.artifacts))
+    head = f'<th scope="row">{name}<small>{text(", ".join(facts(binary)))}</small></th>'
+    if not found and binary.bitcode:
+        required = [_bitcode(binary, target, report) for target in report.required]
+    else:
+        required = [_cell(cell) for cell in cells(found, report)]
+    beside = [_dot(binary, found, target) for target in others]
+    return f"<tr>{''.join([head, *required, *beside])}</tr>"
+
+
+def _cell(cell: Cell) -> str:
+    if not cell.total:
+        return '<td class="cell none">no device code</td>'
+    served = count(cell.kernels, "kernel") if cell.served else cell.status
+    beside = [size(cell.size)] if cell.served else []
+    if cell.total > 1:
+        beside.append(f"{len(cell.served)} of {count(cell.total, 'bundle')}")
+    if cell.served and cell.status != "ok":
+        beside.insert(0, cell.status)
+    kinds = [_kind(cell, at) for at in range(cell.total)]
+    return _box(cell.style, served, ", ".join(beside), kinds)
+
+
+def _box(kind: str, told: str, beside: str, kinds: Sequence[str]) -> str:
+    sign = f'<span aria-hidden="true">{_SIGNS[kind]}</span>'
+    return (
+        f'<td class="cell {kind}"><b>{sign} {told}</b>'
+        f"<small>{beside or '&nbsp;'}</small>{markup.strip(kinds)}</td>"
+    )
+
+
+def _kind(cell: Cell, at: int) -> str:
+    """How one bundle serves the target."""
+    return Cell(cell.target, cell.coverages[at : at + 1]).style
+
+
+def _bitcode(binary: Binary, target: str, report: Report) -> str:
+    lacks = any(
+        one.rule == "missing-bitcode" and one.path == binary.path and one.target == target
+        for one in report.findings
+    )
+    kind, told = ("error", "MISSING") if lacks else ("ok", "bitcode")
+    total = sum(part.size for part in binary.bitcode if part.name == target)
+    return _box(kind, told, size(total) if total else "", [kind])
+
+
+def _dot(binary: Binary, found: Sequence[Unit], target: str) -> str:
+    """Whether a target that nobody asked for is in each bundle."""
+    has = [any(e.id.target_name == target for e in unit.entries) for unit in found]
+    if not found:
+        has = [any(part.name == target for part in binary.bitcode)]
+    told = "packed" if all(has) else "packed in part" if any(has) else "not packed"
+    picture = markup.strip(["some" if one else "empty" for one in has])
+    return (
+        f'<td class="dot" title="{text(target)}: {told}">{picture}'
+        f'<span class="hidden">{told}</span></td>'
+    )
+
+
+def _legend(others: Sequence[str]) -> str:
+    told = {
+        "ok": "HIP would load it",
+        "warning": "by generic code or SPIR-V",
+        "error": "missing, or some modes only",
+    }
+    if others:
+        told |= {"some": "packed, not required", "empty": "not packed"}
+    items = [f"<li>{markup.strip([kind])}{words}</li>" for kind, words in told.items()]
+    return f'<ul class="legend">{"".join(items)}</ul>'
+
+
+# --- bundles ----------------------------------------------------------------------------
+
+
+def _bundles(binaries: Sequence[Binary], report: Report) -> str:
+    """A table for each binary with several bundles, folded."""
+    tables = []
+    for binary in binaries:
+        found = list(units(binary))
+        if len(found) > 1:
+            tables.append(_bundle_table(binary, found, report))
+    return f'<div class="bundles">{"".join(tables)}</div>' if tables else ""
+
+
+def _bundle_table(binary: Binary, found: Sequence[Unit], report: Report) -> str:
+    name = markup.name(short_name(binary.path, report.artifacts))
+    rows = [_bundle(unit, report) for unit in found[:MOST]]
+    heads = ["bundle", "form", "size", "targets", *map(text, report.required)]
+    return (
+        f"<details><summary>{count(len(found), 'bundle')} of {name}</summary>"
+        f"{markup.wide('Bundles', markup.table('plain', heads, rows))}"
+        f"{left_out(len(found) - MOST, 'bundle')}</details>"
+    )
+
+
+def _bundle(unit: Unit, report: Report) -> list[str]:
+    targets = {entry.id.target_name for entry in unit.entries}
+    total = sum(bundle.size for bundle in unit.bundles)
+    row = [
+        text(unit.name),
+        text(unit.bundles[0].form.value),
+        size(total),
+        str(len(targets)),
+    ]
+    for cell in cells([unit], report):
+        told = count(cell.kernels, "kernel") if cell.served else ""
+        other = "" if cell.status == "ok" else cell.status
+        words = ", ".join(filter(None, (told, other)))
+        row.append(f'<span class="{cell.style}">{words}</span>')
+    return row
