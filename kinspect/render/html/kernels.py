@@ -23,6 +23,8 @@ MOST: Final = 500_000
 #: how much of a C++ name; templates make some that no line holds
 _LENGTH: Final = 1000
 
+_NONE: Final[frozenset[str]] = frozenset()
+
 Data = dict[str, Any]
 
 
@@ -42,17 +44,19 @@ def data(report: Report) -> Data:
     for binary in carrying(report):
         own = binaries.of(escape(short_name(binary.path, report.artifacts)))
         found = [(unit, _having(unit)) for unit in units(binary)]
-        everything = {
-            one for _, having in found for some in having.values() for one in some
+        everything = frozenset().union(*(s for _, having in found for s in having.values()))
+        each = {some for _, having in found for some in having.values()}
+        places = {
+            some: sets.of(_set(some, everything, targets))
+            for some in sorted(each, key=sorted)
         }
         for unit, having in found:
-            for name in sorted(having):
-                if len(rows) == MOST:
-                    left += 1
-                    continue
+            bundle = bundles.of(unit.name)
+            room = MOST - len(rows)
+            left += max(0, len(having) - room)
+            for name in sorted(having)[:room]:
                 shown = shortened(escape(demangle(name)), _LENGTH)
-                which = sets.of(_set(having[name], everything, targets))
-                rows.append([names.of(shown), own, bundles.of(unit.name), which])
+                rows.append([names.of(shown), own, bundle, places[having[name]]])
     return {
         "names": list(names),
         "binaries": list(binaries),
@@ -76,7 +80,7 @@ def _targets(report: Report) -> list[str]:
     return sorted(found, key=by_processor)
 
 
-def _set(having: set[str], everything: set[str], targets: list[str]) -> str:
+def _set(having: frozenset[str], everything: frozenset[str], targets: list[str]) -> str:
     """The targets that have a kernel: how to tell it, and which they are."""
     own = [target for target in targets if target in having]
     lacking = [target for target in targets if target in everything - having]
@@ -88,13 +92,18 @@ def _set(having: set[str], everything: set[str], targets: list[str]) -> str:
     return json.dumps([escape(told), [targets.index(target) for target in own]])
 
 
-def _having(unit: Unit) -> dict[str, set[str]]:
-    """The targets of each kernel."""
-    found: dict[str, set[str]] = {}
+def _having(unit: Unit) -> dict[str, frozenset[str]]:
+    """The targets of each kernel; kernels of the same targets share them."""
+    found: dict[str, frozenset[str]] = {}
     for entry in unit.entries:
         if isinstance(entry.code_object, CodeObject):
+            target = entry.id.target_name
+            more: dict[frozenset[str], frozenset[str]] = {}
             for name in entry.code_object.kernels:
-                found.setdefault(name, set()).add(entry.id.target_name)
+                before = found.get(name, _NONE)
+                if before not in more:
+                    more[before] = before | {target}
+                found[name] = more[before]
     return found
 
 
@@ -115,8 +124,9 @@ def section(table: Data) -> str:
         [
             '<section id="kernels" aria-labelledby="kernels-head">',
             '<h2 id="kernels-head">Kernels</h2>',
-            "<noscript><p>The table of kernels needs JavaScript.</p></noscript>",
-            '<div class="controls"><label>Filter by name <input type="search" id="filter"',
+            '<p id="bare">The table of kernels needs JavaScript.</p>',
+            '<div hidden id="table"><div class="controls">',
+            '<label>Filter by name <input type="search" id="filter"',
             ' autocomplete="off" spellcheck="false"></label>',
             '<label>Binary <select id="binary"><option value="">all</option>',
             f"{binaries}</select></label>",
@@ -124,7 +134,7 @@ def section(table: Data) -> str:
             f'{targets}</select></label><span role="status"></span></div>',
             '<div class="scroll" tabindex="0" role="region" aria-label="Table of kernels">',
             f'<table class="kernels"><thead><tr aria-rowindex="1">{_heads(table)}</tr>',
-            "</thead><tbody></tbody></table></div>",
+            "</thead><tbody></tbody></table></div></div>",
             left_out(table["left"], "kernel"),
             "</section>",
         ]

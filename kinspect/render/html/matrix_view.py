@@ -1,10 +1,12 @@
 """The picture of what is there: binaries and bundles by targets."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
+from kinspect.linking import LinkUnit, link_units
 from kinspect.loader import Unit, units
 from kinspect.model import Binary, Report
+from kinspect.render import sidecar_table
 from kinspect.render.html import markup
 from kinspect.render.html.markup import text
 from kinspect.render.matrix import Cell, carrying, cells, facts
@@ -19,12 +21,19 @@ _SIGNS: Final = {"ok": "✓", "warning": "◐", "error": "✕"}
 
 def coverage(report: Report) -> str:
     """The section, or nothing where there is nothing to draw."""
-    binaries = list(carrying(report))
-    if not binaries:
+    groups = sidecar_table.tables(report)
+    grouped = frozenset(path for one in groups for path in one.paths)
+    binaries = [one for one in carrying(report) if one.path not in grouped]
+    if not binaries and not groups:
         return ""
     shown = binaries[:MOST]
-    others = other_targets(binaries, report)
-    rows = "".join(_row(binary, report, others) for binary in shown)
+    others = other_targets(carrying(report), report)
+    rows = "".join(
+        [
+            *(_row(binary, report, others) for binary in shown),
+            *(_group_row(group, others) for group in groups[:MOST]),
+        ]
+    )
     picture = (
         f'<table class="matrix"><thead><tr>{_heads(report, others)}</tr></thead>'
         f"<tbody>{rows}</tbody></table>"
@@ -33,6 +42,7 @@ def coverage(report: Report) -> str:
         markup.wide("Coverage matrix", picture),
         _legend(others),
         left_out(len(binaries) - MOST, "binary"),
+        left_out(len(groups) - MOST, "group"),
         _bundles(shown, report),
     ]
     return markup.section("coverage", "Coverage", "".join(parts))
@@ -44,14 +54,14 @@ def left_out(number: int, what: str) -> str:
     return f'<p class="more">{count(number, f"more {what}")} left out.</p>'
 
 
-def other_targets(binaries: Sequence[Binary], report: Report) -> list[str]:
+def other_targets(binaries: Iterable[Binary], report: Report) -> list[str]:
     """What is packed beside the required targets, by processor."""
     found = {
         name
         for binary in binaries
         for name in (
             *(entry.id.target_name for unit in units(binary) for entry in unit.entries),
-            *(part.name for part in binary.bitcode),
+            *(part.name for unit in link_units(binary) for part in unit.parts),
         )
     }
     return sorted(found - set(report.required), key=by_processor)
@@ -70,14 +80,36 @@ def _heads(report: Report, others: Sequence[str]) -> str:
 
 def _row(binary: Binary, report: Report, others: Sequence[str]) -> str:
     found = list(units(binary))
-    name = markup.name(short_name(binary.path, report.artifacts))
-    head = f'<th scope="row">{name}<small>{text(", ".join(facts(binary)))}</small></th>'
-    if not found and binary.bitcode:
-        required = [_bitcode(binary, target, report) for target in report.required]
+    linked = list(link_units(binary))
+    if not found and linked:
+        required = [_bitcode(binary, linked, one, report) for one in report.required]
+        packed = [{part.name for part in unit.parts} for unit in linked]
     else:
         required = [_cell(cell) for cell in cells(found, report)]
-    beside = [_dot(binary, found, target) for target in others]
+        packed = [{entry.id.target_name for entry in unit.entries} for unit in found]
+    head = _name(short_name(binary.path, report.artifacts), ", ".join(facts(binary)))
+    beside = [_dot(target, [target in has for has in packed]) for target in others]
     return f"<tr>{''.join([head, *required, *beside])}</tr>"
+
+
+def _name(name: str, beside: str) -> str:
+    return f'<th scope="row">{markup.name(name)}<small>{text(beside)}</small></th>'
+
+
+def _group_row(group: sidecar_table.Table, others: Sequence[str]) -> str:
+    """Files of device code beside a library, together."""
+    packed = {str(target) for one in group.members for target in one.targets}
+    beside = [_dot(target, [target in packed]) for target in others]
+    required = [_group_cell(cell) for cell in group.cells]
+    return f"<tr>{''.join([_name(group.name, group.facts), *required, *beside])}</tr>"
+
+
+def _group_cell(cell: sidecar_table.Cell | Cell) -> str:
+    if cell.style == "error":
+        return _box("error", cell.status, "", ["error"])
+    beside = [size(cell.size)] if cell.status == "ok" else [cell.status, size(cell.size)]
+    told = count(cell.kernels, "kernel")
+    return _box(cell.style, told, ", ".join(beside), [cell.style])
 
 
 def _cell(cell: Cell) -> str:
@@ -106,22 +138,24 @@ def _kind(cell: Cell, at: int) -> str:
     return Cell(cell.target, cell.coverages[at : at + 1]).style
 
 
-def _bitcode(binary: Binary, target: str, report: Report) -> str:
+def _bitcode(
+    binary: Binary, linked: Sequence[LinkUnit], target: str, report: Report
+) -> str:
     lacks = any(
         one.rule == "missing-bitcode" and one.path == binary.path and one.target == target
         for one in report.findings
     )
     kind, told = ("error", "MISSING") if lacks else ("ok", "bitcode")
-    total = sum(part.size for part in binary.bitcode if part.name == target)
+    parts = [part for unit in linked for part in unit.parts if part.name == target]
+    total = sum(part.size for part in parts)
     return _box(kind, told, size(total) if total else "", [kind])
 
 
-def _dot(binary: Binary, found: Sequence[Unit], target: str) -> str:
+def _dot(target: str, has: Sequence[bool]) -> str:
     """Whether a target that nobody asked for is in each bundle."""
-    has = [any(e.id.target_name == target for e in unit.entries) for unit in found]
-    if not found:
-        has = [any(part.name == target for part in binary.bitcode)]
-    told = "packed" if all(has) else "packed in part" if any(has) else "not packed"
+    told = "not packed"
+    if any(has):
+        told = "packed" if all(has) else "packed in part"
     picture = markup.strip(["some" if one else "empty" for one in has])
     return (
         f'<td class="dot" title="{text(target)}: {told}">{picture}'

@@ -69,19 +69,12 @@ def _line(line: str) -> str:
 
 def sizes(report: Report) -> str:
     """Bytes for each target, over all binaries, as bars."""
-    total: Counter[str] = Counter()
-    for artifact in report.artifacts:
-        for _, bundle in artifact.bundles():
-            for entry in bundle.hip_entries:
-                total[entry.id.target_name] += entry.size
-        for binary in artifact.binaries:
-            for part in binary.bitcode:
-                total[part.name] += part.size
-    if not total:
+    total = Counter(dict.fromkeys(report.required, 0))
+    for target, number in _packed(report):
+        total[target] += number
+    largest = max(total.values())
+    if not largest:
         return ""
-    for target in report.required:
-        total.setdefault(target, 0)
-    largest = max(total.values()) or 1
     rows = []
     for target, number in sorted(total.items(), key=lambda item: (-item[1], item[0])):
         required = ' class="required"' if target in report.required else ""
@@ -98,6 +91,16 @@ def sizes(report: Report) -> str:
     note = '<p class="more">Inflated, over all binaries; required targets in green.</p>'
     head = "Size of the device code"
     return markup.section("sizes", head, markup.wide("Sizes by target", table) + note)
+
+
+def _packed(report: Report) -> Iterator[tuple[str, int]]:
+    for artifact in report.artifacts:
+        for _, bundle in artifact.bundles():
+            for entry in bundle.hip_entries:
+                yield entry.id.target_name, entry.size
+        for binary in artifact.binaries:
+            for part in binary.bitcode:
+                yield part.name, part.size
 
 
 def _bar(percent: float) -> str:

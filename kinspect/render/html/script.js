@@ -16,6 +16,9 @@
   const section = document.getElementById("kernels");
   if (!section) return;
 
+  document.getElementById("bare").remove();
+  document.getElementById("table").hidden = false;
+
   const ROW = 28; // pixels, as in the style sheet
   const SPARE = 20; // rows above and below what is in view
   const PRINTED = 2000;
