@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from kinspect.errors import FormatError, KinspectError, Where
+from kinspect.kpack import KpackClaims, KpackLookup, KpackReference, KpackUse
 from kinspect.runtime import NEWEST, Runtime
 from kinspect.target import EntryID, MachineFlags, TargetID
 
@@ -148,9 +149,14 @@ class Entry:
     id: EntryID
     #: from the start of the binary, or of the inflated bundle (`Bundle.inflated`)
     offset: int
+    #: in bytes, once inflated
     size: int
     #: None where it was not opened: no device code, or only a listing was asked for
     code_object: CodeObject | Bitcode | Unreadable | None = None
+    #: bytes in the file, where it is compressed by itself
+    stored: int | None = None
+    #: breadcrumb of the kpack archive that it lies in; empty where it lies in the binary
+    archive: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +182,8 @@ class Bundle:
     header_size: int = 0
     faults: tuple[Fault, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
+    #: how HIP's loader finds its entries, where these lie in kpack archives
+    kpack: KpackLookup | None = None
 
     @property
     def registered(self) -> bool:
@@ -207,7 +215,8 @@ class Binary:
     """One binary of an artifact: a host object, or a raw device container."""
 
     path: str
-    #: as binutils name it: `elf64-x86-64`, `elf64-amdgpu`, `pe-x86-64`; `bitcode`; `raw`
+    #: as binutils name it: `elf64-x86-64`, `elf64-amdgpu`, `pe-x86-64`; `bitcode`;
+    #: `kpack`; `raw`
     format: str
     linkage: Linkage | None = None
     bundles: tuple[Bundle, ...] = ()
@@ -221,11 +230,33 @@ class Binary:
     #: mangled names of the device stubs that its host code defines, sorted
     stubs: tuple[str, ...] = ()
     registration: Registration = field(default_factory=Registration)
+    #: wrappers whose device code lies in kpack archives, in the order of the file
+    kpack: tuple[KpackUse, ...] = ()
+    #: a fat-binary section without bytes, where no wrapper refers to archives either
+    hollow: Where | None = None
+    #: a kpack reference that no wrapper points at
+    idle: KpackReference | None = None
+    #: of a kpack archive
+    claims: KpackClaims | None = None
+    #: what is wrong with the file as a whole
+    faults: tuple[Fault, ...] = ()
+
+    @property
+    def hosts(self) -> bool:
+        """Whether it is host code, and not device code in a file of its own."""
+        return self.format not in {"raw", "elf64-amdgpu", "kpack", BITCODE}
+
+    @property
+    def referred(self) -> bool:
+        """Whether it is a kpack archive that is judged through the hosts that open it."""
+        return self.claims is not None and not self.claims.alone
 
     @property
     def device_code(self) -> bool:
-        """Whether it carries any HIP device code."""
-        return bool(self.bitcode) or any(bundle.hip_entries for bundle in self.bundles)
+        """Whether it carries any HIP device code, or refers to some in archives."""
+        if self.bitcode or self.kpack:
+            return True
+        return any(bundle.hip_entries for bundle in self.bundles)
 
     @property
     def kernel_count(self) -> int:
@@ -251,37 +282,6 @@ class SideFile:
 
 
 @dataclass(frozen=True, slots=True)
-class RecordFault:
-    """A file of a wheel that its RECORD does not vouch for."""
-
-    #: its name in the wheel
-    path: str
-    message: str
-    #: RECORD says nothing of it that could be wrong
-    unknown: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Wheel:
-    """What a wheel says of itself (PyPA, "Binary distribution format")."""
-
-    #: breadcrumb of the wheel
-    path: str
-    #: of METADATA
-    name: str
-    version: str
-    #: of WHEEL: `cp312-cp312-manylinux_2_28_x86_64`
-    tags: tuple[str, ...]
-    #: `Root-Is-Purelib` of WHEEL
-    purelib: bool
-    #: `Requires-Dist` of METADATA
-    requires: tuple[str, ...] = ()
-    #: how many files were held to RECORD; None where that was not asked for
-    checked: int | None = None
-    faults: tuple[RecordFault, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Artifact:
     """What the user named."""
 
@@ -292,8 +292,6 @@ class Artifact:
     #: what could not be read at all
     unreadable: tuple[Unreadable, ...] = ()
     side_files: tuple[SideFile, ...] = ()
-    #: what the wheels in it say of themselves; of a wheel, what it says itself
-    wheels: tuple[Wheel, ...] = ()
 
     @property
     def device_code(self) -> bool:

@@ -24,7 +24,7 @@ class Place:
 
     The bytes of a compressed entry are not in the file. Its URI leads to the compressed
     bundle, so that no tool copies something else, and adds where in the inflated bundle
-    the entry lies.
+    the entry lies. Entries of kpack archives are compressed by themselves.
     """
 
     path: str
@@ -38,6 +38,9 @@ class Place:
         """Where an entry lies, or the bundle itself."""
         if entry is None:
             return cls(path, bundle.offset, bundle.size)
+        path = entry.archive or path
+        if entry.stored is not None:
+            return cls(path, entry.offset, entry.stored, 0, entry.size)
         if bundle.inflated:
             return cls(path, bundle.offset, bundle.size, entry.offset, entry.size)
         return cls(path, entry.offset, entry.size)

@@ -24,6 +24,8 @@ from kinspect.formats import (
 from kinspect.formats.container import Contents, Opener, Reader, form_of
 from kinspect.hosts import coff, elf
 from kinspect.hosts.host import HIPF, HIPK, Host, Wrapper
+from kinspect.kpack import MAGIC as KPACK
+from kinspect.kpack import KpackClaims, KpackReference, KpackUse
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import (
     BITCODE,
@@ -57,6 +59,7 @@ MAGICS: Final = (
     bundle.MAGIC,
     ccob.MAGIC,
     offload_binary.MAGIC,
+    KPACK,
     bitstream.MAGIC,
     bitstream.WRAPPER,
 )
@@ -95,7 +98,8 @@ def read_binary(
         return _read(view, reader)
     except FormatError as error:
         unreadable = Unreadable.of(error, view.where())
-        return Binary(view.path, "unknown", unreadable=(unreadable,))
+        name = "kpack" if view.startswith(KPACK) else "unknown"
+        return Binary(view.path, name, unreadable=(unreadable,))
 
 
 def each_bundle(
@@ -147,6 +151,7 @@ def _read(view: View, reader: Reader) -> Binary | None:
         return None
     bundles = tuple(walk.bundles())
     kept = tuple(walk.bitcode())
+    idle = walk.idle()
     return Binary(
         view.path,
         walk.host.format,
@@ -158,6 +163,11 @@ def _read(view: View, reader: Reader) -> Binary | None:
         needed=walk.host.needed,
         stubs=tuple(sorted(walk.host.stubs)),
         registration=walk.host.registration,
+        kpack=tuple(walk.kpack),
+        hollow=walk.hollow,
+        idle=idle,
+        claims=walk.claims,
+        faults=tuple(walk.faults),
     )
 
 
@@ -182,6 +192,8 @@ def _walk(view: View, reader: Reader) -> "_Walk | None":
     if form is not None:
         name = "elf64-amdgpu" if form is Form.ELF else "raw"
         return _Walk(view, Host(name, fatbins=(view,)), reader)
+    if view.startswith(KPACK):
+        return _Archive(view, Host("kpack"), reader)
     if view.startswith(elf.MAGIC):
         return _Walk(
             view, elf.parse(view, reader.limits, registration=reader.opens), reader
@@ -200,6 +212,11 @@ class _Walk:
         self.reader = reader
         self.dangling: list[Fault] = []
         self.unreadable: list[Unreadable] = []
+        #: wrappers whose device code is elsewhere
+        self.kpack: list[KpackUse] = []
+        self.claims: KpackClaims | None = None
+        self.faults: list[Fault] = []
+        self.hollow = host.hollow
         #: the file ranges of the containers that were read
         self._read: list[tuple[int, int]] = []
 
@@ -241,6 +258,8 @@ class _Walk:
         registered = [one for one in bundles if one.registered]
         if self.host.bitcode or (self.host.relocatable and self.host.offloading):
             return Linkage.RDC
+        if self.kpack:
+            return self.host.linkage
         if not registered:
             return None
         symbols = any(w.symbol.startswith("__hip_fatbin") for w in self.host.wrappers)
@@ -255,28 +274,51 @@ class _Walk:
     def _targets(self) -> list[View]:
         targets = []
         for wrapper in self.host.wrappers:
-            if wrapper.magic == HIPK:
-                message = "HIPK wrapper: device code in kpack archives, not judged yet"
-                where = Where(self.view.path, "wrapper", wrapper.offset)
-                self.unreadable.append(Unreadable(message, where))
-                continue
+            where = Where(self.view.path, "wrapper", wrapper.offset)
             problem = self._problem(wrapper)
             if problem:
-                where = Where(self.view.path, "wrapper", wrapper.offset)
                 self.dangling.append(Fault(problem, where))
+            elif wrapper.target is not None and wrapper.magic == HIPK:
+                self._refer(wrapper, wrapper.target, where)
             elif wrapper.target is not None:
                 targets.append(wrapper.target)
         return targets
 
+    def _refer(self, wrapper: Wrapper, target: View, where: Where) -> None:
+        """A wrapper whose device code was moved to archives."""
+        from kinspect.formats import kpack_reference  # noqa: PLC0415  # few hosts have one
+
+        try:
+            reference = kpack_reference.parse_reference(target)
+        except FormatError as error:
+            problem = f"it points at {target.start:#x}, where no kpack reference starts"
+            self.dangling.append(Fault(f"{problem}: {error.message}", where))
+        else:
+            self.kpack.append(KpackUse(where, wrapper.reserved, reference))
+
+    def idle(self) -> KpackReference | None:
+        """A kpack reference that no wrapper points at, as far as it can be read."""
+        from kinspect.formats import kpack_reference  # noqa: PLC0415
+
+        if self.host.reference is None or self.kpack:
+            return None
+        try:
+            return kpack_reference.parse_reference(self.host.reference)
+        except FormatError as error:
+            self.unreadable.append(Unreadable.of(error, self.host.reference.where()))
+            return None
+
     def _problem(self, wrapper: Wrapper) -> str:
         """Why HIP would not take this wrapper; empty if it would."""
-        if wrapper.magic != HIPF or wrapper.version != 1:
+        if wrapper.magic not in {HIPF, HIPK} or wrapper.version != 1:
             return (
                 f"magic {wrapper.magic:#x} version {wrapper.version}, expected"
-                f" {HIPF:#x} (HIPF) version 1"
+                f" {HIPF:#x} (HIPF) or {HIPK:#x} (HIPK) version 1"
             )
         if wrapper.target is None:
             return "" if self.host.relocatable else wrapper.problem
+        if wrapper.magic == HIPK:
+            return ""
         if form_of(wrapper.target) in {None, Form.OFFLOAD_BINARY}:
             start = wrapper.target.start
             return f"it points at {start:#x}, where no bundle and no code object starts"
@@ -290,7 +332,7 @@ class _Walk:
         Where one ends is told by its own header, never by a search for the next magic,
         which payloads may hold as well.
         """
-        regions = [*self.host.fatbins, *self.host.offloading]
+        regions = list(self._regions(targets))
         todo = {view.start: view for view in targets}
         ends = {view.start + len(view): view for view in regions}
         for region in regions:
@@ -317,6 +359,17 @@ class _Walk:
                     todo[start] = view.slice(after)
                     heapq.heappush(starts, start)
 
+    def _regions(self, targets: list[View]) -> Iterator[View]:
+        """The sections to read: not what a split for kpack left in one, part of a page."""
+        if self.kpack and not targets:
+            self.hollow = None
+        else:
+            for region in self.host.fatbins:
+                if region and region.skip_zeros(0) == len(region):
+                    self.hollow = region.where()
+                yield region
+        yield from self.host.offloading
+
     # --- what the program embeds as data ----------------------------------------------
 
     def _embedded(self) -> Iterator[Bundle]:
@@ -338,6 +391,19 @@ class _Walk:
                 if one.hip_entries:
                     at = hit + one.size
                     yield one
+
+
+class _Archive(_Walk):
+    """The code objects of a kpack archive."""
+
+    def bundles(self) -> Iterator[Bundle]:
+        """A bundle for each wrapper that its code objects are for."""
+        from kinspect.formats import kpack, kpack_bundles  # noqa: PLC0415
+
+        archive = kpack.parse_archive(self.view, self.reader.limits)
+        self.claims = kpack_bundles.claims(archive)
+        self.faults += archive.faults
+        yield from kpack_bundles.bundles(self.view, archive, self.reader)
 
 
 def _plausible(view: View, needle: Bytes) -> bool:

@@ -112,7 +112,8 @@ def _of_bundle(artifact: str, path: str, packed: Packed) -> Iterator[Piece]:
             entry,
             entry.id,
         )
-    if bundle.form is not Form.ELF:  # which is its only entry
+    # a code object is its only entry, and those of a kpack archive lie by themselves
+    if bundle.form not in {Form.ELF, Form.KPACK}:
         yield from _whole(artifact, path, name, bundle, contents)
 
 

@@ -261,6 +261,10 @@ class Reader:
             uncompressed_size=binary.uncompressed,
         )
 
+    def open(self, data: View) -> CodeObject | None:
+        """What the opener makes of a code object; raises FormatError."""
+        return None if self._opener is None else self._opener(data)
+
     def _opened(self, entry: Entry, space: View) -> Entry:
         """The entry with its code object, if it has one and that was asked for."""
         if self._opener is None or not entry.id.is_hip or entry.id.is_spirv:

@@ -19,7 +19,8 @@ import msgspec
 import zstandard
 
 from kinspect.errors import FormatError
-from kinspect.formats.kpack_reference import KpackReference, decode, parse_reference
+from kinspect.formats.kpack_reference import decode, parse_reference
+from kinspect.kpack import MAGIC, KpackReference
 from kinspect.limits import DEFAULT, GiB, Limits
 from kinspect.model import Fault
 from kinspect.view import U32, U64, Memory, View, wire
@@ -34,7 +35,6 @@ __all__ = [
     "payload",
 ]
 
-MAGIC: Final = b"KPAK"
 VERSION: Final = 1
 
 #: the loader opens no archive with more in it (compression.cpp, MAX_BLOB_SIZE)

@@ -6,13 +6,13 @@ loader.cpp, `parse_hipk_metadata`; for the extent, the msgpack specification.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
 from kinspect.errors import FormatError
+from kinspect.kpack import KpackReference
 from kinspect.limits import KiB
 from kinspect.view import View
 
@@ -25,16 +25,6 @@ T = TypeVar("T")
 class _Reference(msgspec.Struct, frozen=True):
     kernel_name: str
     kpack_search_paths: list[object]
-
-
-@dataclass(frozen=True, slots=True)
-class KpackReference:
-    """What a host binary has in place of its device code (`.rocm_kpack_ref`)."""
-
-    #: the binary's name in tables of contents, before `#` and the wrapper's index
-    kernel_name: str
-    #: archives, relative to the directory of the binary; may hold `@GFXARCH@`
-    search_paths: tuple[str, ...]
 
 
 def parse_reference(view: View) -> KpackReference:

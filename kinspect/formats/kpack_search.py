@@ -12,9 +12,10 @@ from enum import StrEnum
 from itertools import combinations
 from pathlib import PurePosixPath, PureWindowsPath
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Generic, Protocol, TypeVar
 
-from kinspect.formats.kpack import KpackArchive, KpackEntry, KpackReference
+from kinspect.formats.kpack import KpackArchive, KpackEntry
+from kinspect.kpack import KpackReference
 from kinspect.target import TargetID
 
 PLACEHOLDER: Final = "@GFXARCH@"
@@ -38,14 +39,29 @@ class Reason(StrEnum):
     KERNEL_NOT_FOUND = "kernel not found"
 
 
+E = TypeVar("E")
+Code_co = TypeVar("Code_co", covariant=True)
+
+
+class Archive(Protocol[Code_co]):
+    """What a search needs to know of an archive."""
+
+    @property
+    def gfx_arches(self) -> tuple[str, ...]:
+        """The targets that it claims to serve."""
+
+    def find(self, kernel_name: str, index: int, arch: str) -> Code_co | None:
+        """Look up the code object of a wrapper for a target."""
+
+
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class Chosen(Generic[E]):
     """The code object that the loader takes."""
 
     path: str
     #: the target that it was packed for
     arch: str
-    entry: KpackEntry
+    entry: E
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +120,7 @@ def search_paths(
     embedded = (
         path
         for relative in reference.search_paths
-        for path in _expand(_resolve(host_directory, relative, windows=windows), target)
+        for path in _expand(resolved(host_directory, relative, windows=windows), target)
     )
     return prefix + tuple(embedded)
 
@@ -113,7 +129,8 @@ def _split(paths: str, separator: str) -> tuple[str, ...]:
     return tuple(path for path in paths.split(separator) if path)
 
 
-def _resolve(directory: str, relative: str, *, windows: bool) -> str:
+def resolved(directory: str, relative: str, *, windows: bool = False) -> str:
+    """Spell a search path as seen from the directory of the host."""
     path = PureWindowsPath(relative) if windows else PurePosixPath(relative)
     if path.is_absolute():
         return relative
@@ -139,9 +156,9 @@ def resolve(
     reference: KpackReference,
     index: int,
     target: TargetID,
-    archives: Mapping[str, KpackArchive],
+    archives: Mapping[str, Archive[E]],
     generation: Generation = Generation.KS,
-) -> Chosen | Missing:
+) -> Chosen[E] | Missing:
     """Choose the code object of a wrapper for a device, as the loader does.
 
     `archives` are those that there are, by path, in the order of `search_paths`;
@@ -169,8 +186,8 @@ def resolve(
 
 
 def _candidates(
-    target: TargetID, archives: Mapping[str, KpackArchive]
-) -> Iterator[tuple[str, KpackArchive, str]]:
+    target: TargetID, archives: Mapping[str, Archive[E]]
+) -> Iterator[tuple[str, Archive[E], str]]:
     """List archives that claim to serve a device: by target first, then by path."""
     for wanted in requested(target):
         for arch in compatible(wanted):

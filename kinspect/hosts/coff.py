@@ -51,6 +51,22 @@ def parse(view: View, limits: Limits = DEFAULT) -> Host:
             for section in coff.sections
             if section.data and section.base_name in FATBIN
         ),
+        hollow=next(
+            (
+                section.where
+                for section in coff.sections
+                if section.base_name in FATBIN and section.data is None
+            ),
+            None,
+        ),
+        reference=next(
+            (
+                section.data
+                for section in coff.sections
+                if section.base_name in KPACK_REFERENCE
+            ),
+            None,
+        ),
         offloading=tuple(
             section.data
             for section in coff.sections

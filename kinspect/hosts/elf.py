@@ -14,7 +14,7 @@ from elftools.common.exceptions import ELFError
 from elftools.common.utils import struct_parse
 from elftools.elf.structs import ELFStructs
 
-from kinspect.errors import FormatError
+from kinspect.errors import FormatError, Where
 from kinspect.hosts import elf_entries, elf_symbols, elf_wrappers
 from kinspect.hosts.elf_image import Image, Region, Section, Segment
 from kinspect.hosts.host import Host, device_entry
@@ -43,6 +43,8 @@ WRAPPERS: Final = ".hipFatBinSegment"
 LINKED: Final = frozenset(
     {".hip_gpubin_handle", "hip_offloading_entries", "llvm_offload_entries"}
 )
+#: in place of the device code that was moved to kpack archives
+KPACK_REFERENCE: Final = ".rocm_kpack_ref"
 OFFLOADING: Final = ".llvm.offloading"
 
 #: unwinding tables hold no data of the program, and can be large
@@ -59,16 +61,13 @@ def parse(view: View, limits: Limits = DEFAULT, *, registration: bool = True) ->
     wrappers = elf_wrappers.read(image, limits)
     data = tuple(view.slice(r.offset, r.size, r.name) for r in _data(image) if r.size)
     registers = registration and bool(wrappers)
-    fatbins = [s for s in image.sections if s.name == FATBIN]
     return Host(
         format=_format_of(image),
         wrappers=tuple(wrappers),
-        fatbins=tuple(view.slice(s.offset, s.size, s.name) for s in fatbins if s.in_file),
-        offloading=tuple(
-            view.slice(s.offset, s.size, s.name)
-            for s in image.sections
-            if s.name == OFFLOADING and s.in_file
-        ),
+        fatbins=tuple(_named(image, FATBIN)),
+        hollow=next(_hollow(image), None),
+        reference=next(_named(image, KPACK_REFERENCE), None),
+        offloading=tuple(_named(image, OFFLOADING)),
         bitcode=tuple(_bitcode(image)),
         data=data,
         linkage=_linkage(image),
@@ -78,6 +77,18 @@ def parse(view: View, limits: Limits = DEFAULT, *, registration: bool = True) ->
         registration=_registration(image, data, limits) if registers else Registration(),
         unreadable=tuple(image.unreadable),
     )
+
+
+def _named(image: Image, name: str) -> Iterator[View]:
+    for section in image.sections:
+        if section.name == name and section.in_file:
+            yield image.view.slice(section.offset, section.size, name)
+
+
+def _hollow(image: Image) -> Iterator[Where]:
+    for section in image.sections:
+        if section.name == FATBIN and section.size and not section.in_file:
+            yield Where(image.view.path, FATBIN, section.offset)
 
 
 def _bitcode(image: Image) -> Iterator[tuple[EntryID, View]]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from kinspect.errors import Where
 from kinspect.model import Linkage, Registration, Unreadable
 from kinspect.target import EntryID
 from kinspect.view import U32, U64, View
@@ -57,6 +58,10 @@ class Host:
     wrappers: tuple[Wrapper, ...] = ()
     #: sections of bundles back to back (`.hip_fatbin`)
     fatbins: tuple[View, ...] = ()
+    #: a section of bundles that has no bytes in the file
+    hollow: Where | None = None
+    #: the section of the kpack reference, whether or not a wrapper points at it
+    reference: View | None = None
     #: sections of OffloadBinary containers (`.llvm.offloading`)
     offloading: tuple[View, ...] = ()
     #: device bitcode of an RDC object, by the entry IDs in its section names

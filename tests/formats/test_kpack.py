@@ -2,22 +2,22 @@
 
 import contextlib
 import pickle
-from struct import pack, pack_into
+from struct import pack_into
 from typing import Any
 
 import msgspec
 import pytest
-import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kinspect.errors import FormatError, LimitExceeded
 from kinspect.formats import kpack, kpack_search
-from kinspect.formats.kpack import KpackReference
 from kinspect.formats.kpack_search import Chosen, Generation, Missing, Reason
+from kinspect.kpack import KpackReference
 from kinspect.limits import Limits
 from kinspect.target import TargetID
 from kinspect.view import Memory, View
+from tests.writers.kpack import archive, frame, header, toc_of
 
 encode = msgspec.msgpack.encode
 
@@ -36,55 +36,10 @@ def view(data: bytes, path: str = "t.kpack") -> View:
     return View(Memory(data), path)
 
 
-def header(toc_offset: int, version: int = 1) -> bytes:
-    return pack("<4sIQ", b"KPAK", version, toc_offset)
-
-
-def frame(data: bytes, **options) -> bytes:
-    return zstandard.ZstdCompressor(level=3, **options).compress(data)
-
-
-def toc_of(kernels: dict[tuple[str, str], bytes]) -> dict[str, Any]:
-    toc: dict[str, Any] = {}
-    for ordinal, ((key, arch), data) in enumerate(kernels.items()):
-        entry = {"type": "hsaco", "ordinal": ordinal, "original_size": len(data)}
-        toc.setdefault(key, {})[arch] = entry
-    return toc
-
-
 def write(
-    kernels: dict[tuple[str, str], bytes] | None = None,
-    scheme: str = "none",
-    start: int = 64,
-    frames: list[bytes] | None = None,
-    drop: tuple[str, ...] = (),
-    **fields,
+    kernels: dict[tuple[str, str], bytes] | None = None, scheme: str = "none", **fields
 ) -> bytes:
-    """Write an archive; `fields` replace those of its table of contents."""
-    kernels = KERNELS if kernels is None else kernels
-    toc: dict[str, Any] = {
-        "format_version": 1,
-        "group_name": "foo_lib",
-        "gfx_arch_family": "gfx94X",
-        "gfx_arches": sorted({arch for _, arch in kernels}),
-        "compression_scheme": scheme,
-        "toc": toc_of(kernels),
-    }
-    if scheme == "none":
-        blob, blobs = b"", []
-        for data in kernels.values():
-            blobs.append({"offset": start + len(blob), "size": len(data)})
-            blob += data
-        toc["blobs"] = blobs
-    else:
-        frames = [frame(data) for data in kernels.values()] if frames is None else frames
-        blob = pack("<I", len(frames))
-        blob += b"".join(pack("<I", len(data)) + data for data in frames)
-        toc |= {"zstd_offset": start, "zstd_size": len(blob)}
-    toc |= fields
-    for name in drop:
-        del toc[name]
-    return header(start + len(blob)).ljust(start, b"\0") + blob + encode(toc)
+    return archive(KERNELS if kernels is None else kernels, scheme, **fields)
 
 
 def parse(data: bytes, limits: Limits | None = None):

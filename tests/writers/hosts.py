@@ -16,7 +16,9 @@ TYPES = {"rel": 1, "exec": 2, "dyn": 3}
 PROGBITS, SYMTAB, STRTAB, RELA, NOBITS, DYNAMIC, DYNSYM, RELR = 1, 2, 3, 4, 8, 6, 11, 19
 OFFLOADING = 0x6FFF4C0B
 WRITE, ALLOC, EXECUTE, EXCLUDE = 1, 2, 4, 0x80000000
-LOADED, READ_ONLY, WRITABLE = 0, 1, 2
+LOADED, READ_ONLY, WRITABLE, REFERENCE = 0, 1, 2, 3
+#: what a split for kpack puts in place of the device code
+KPACK_REFERENCE = ".rocm_kpack_ref"
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ class Host:
     wrapper_section: str = SEGMENT
     fatbin_section: str = FATBIN
     e_machine: int | None = None
+    #: contents of `.rocm_kpack_ref`, which gets a segment of its own
+    reference: bytes = b""
 
     def build(self) -> Built:
         return (_Object(self) if self.type == "rel" else _Image(self)).build()
@@ -146,6 +150,8 @@ class _Writer:
             self.add(name, PROGBITS, ALLOC | WRITE, data, segment=WRITABLE)
         if spec.offloading:
             self.add(".llvm.offloading", OFFLOADING, EXCLUDE, spec.offloading)
+        if spec.reference:
+            self.add(KPACK_REFERENCE, PROGBITS, ALLOC, spec.reference, segment=REFERENCE)
         for name in spec.empty:
             self.add(name, NOBITS, ALLOC | WRITE, b"", size=8)
 
@@ -318,7 +324,7 @@ class _Image(_Writer):
             start = 0 if segment == LOADED else own[0].offset
             size = own[-1].offset + len(own[-1].data) - start
             address = bias + start + 0x1000 * segment
-            flags = {LOADED: 4, READ_ONLY: 4, WRITABLE: 6}[segment]
+            flags = {LOADED: 4, READ_ONLY: 4, WRITABLE: 6, REFERENCE: 4}[segment]
             fields = (1, flags, start, address, address, size, size, 0x1000)
             rows.append(pack("<IIQQQQQQ", *fields))
         one = self.part(".dynamic")
