@@ -5,8 +5,9 @@
     >>> verify("deep_ep_cpp.so", policy).verdict
     <Verdict.PASS: 'pass'>
 
-`inspect()` reads an artifact, `verify()` holds it to a `Policy`; both return frozen
-values. Every error is a `KinspectError`.
+`inspect()` reads an artifact, `inspect_all()` several that are installed together, and
+`verify()` holds them to a `Policy`; all return frozen values. Every error is a
+`KinspectError`.
 """
 
 from importlib import import_module
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from kinspect.version import __version__
 
 if TYPE_CHECKING:
-    from kinspect.api import inspect, verify
+    from kinspect.api import inspect, inspect_all, verify
     from kinspect.errors import (
         FormatError,
         InputError,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 _HOMES: Final = {
     "kinspect.api": (
         "inspect",
+        "inspect_all",
         "verify",
     ),
     "kinspect.errors": (
@@ -128,6 +130,7 @@ __all__ = [
     "Where",
     "__version__",
     "inspect",
+    "inspect_all",
     "parse_required",
     "verify",
 ]

@@ -10,14 +10,15 @@ from kinspect import checks
 from kinspect.errors import FormatError, InputError, Where
 from kinspect.formats import code_object, tensile
 from kinspect.formats.metadata import RESOURCES, Kernel
+from kinspect.kpack import MAGIC as KPACK
 from kinspect.limits import DEFAULT, Limits
-from kinspect.model import Artifact, Binary, Report, SideFile, Unreadable
+from kinspect.model import Artifact, Report, SideFile, Unreadable
 from kinspect.names import demangle
 from kinspect.policy import Policy
-from kinspect.sources import Member, Part, open_source
+from kinspect.sources import Member, open_source
 from kinspect.version import __version__
 from kinspect.view import View
-from kinspect.walk import each_bundle, read_binary, worth_reading
+from kinspect.walk import Packed, each_bundle, each_content, read_binary, worth_reading
 
 Path = str | os.PathLike[str]
 
@@ -33,59 +34,75 @@ def inspect(
     limits: Limits = DEFAULT,
     code_objects: bool = True,
     exclude: tuple[str, ...] = (),
-    record: bool = False,
 ) -> Artifact:
     """Read everything that kinspect can tell of an artifact.
 
     `code_objects=False` lists entries only: it opens no code object and inflates just
-    the head of a compressed bundle. `record` holds every file of a wheel to the wheel's
-    RECORD, which reads all of them once more. Raises InputError where the path can't be
-    read; what can't be read inside of it is part of the result (`unreadable`).
+    the head of a compressed bundle. Raises InputError where the path can't be read;
+    what can't be read inside of it is part of the result (`unreadable`).
     """
-    found = _Found(limits)
-    source = open_source(
-        path,
-        limits=limits,
-        exclude=exclude,
-        wanted=found.wanted,
-        record=record if code_objects else None,
+    (found,) = inspect_all(
+        (path,), limits=limits, code_objects=code_objects, exclude=exclude
     )
-    for part in source.members():
-        found.take(part, code_objects=code_objects)
-    return Artifact(
-        source.path,
-        source.kind,
-        tuple(found.binaries),
-        tuple(found.unreadable),
-        tuple(found.side_files.values()),
-        source.wheels,
-    )
+    return found
 
 
-class _Found:
-    """What the members of an artifact turned out to be."""
+def inspect_all(
+    paths: Iterable[Path],
+    *,
+    limits: Limits = DEFAULT,
+    code_objects: bool = True,
+    exclude: tuple[str, ...] = (),
+) -> tuple[Artifact, ...]:
+    """Read artifacts that are installed together, such as a host wheel and device wheels.
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self.binaries: list[Binary] = []
-        self.unreadable: list[Unreadable] = []
-        self.side_files: dict[str, SideFile] = {}
+    The bundles of a host that was split for kpack come from the archives of all of them,
+    and from those that lie around it on disk. Else as `inspect`.
+    """
+    found = [_read(path, limits, exclude, code_objects=code_objects) for path in paths]
+    return _together(found, limits, code_objects=code_objects)
 
-    def wanted(self, name: str, size: int, head: bytes) -> bool:
-        """Whether a member of an archive is worth inflating."""
+
+def _together(
+    artifacts: list[Artifact], limits: Limits, *, code_objects: bool
+) -> tuple[Artifact, ...]:
+    if not any(binary.kpack for artifact in artifacts for binary in artifact.binaries):
+        return tuple(artifacts)
+    from kinspect import overlay  # noqa: PLC0415  # few artifacts need it
+
+    around = overlay.look_around(artifacts, limits, code_objects=code_objects)
+    return overlay.lay_over(artifacts, around)
+
+
+def _read(
+    path: Path, limits: Limits, exclude: tuple[str, ...], *, code_objects: bool
+) -> Artifact:
+    side_files: dict[str, SideFile] = {}
+
+    def wanted(name: str, size: int, head: bytes) -> bool:
         if worth_reading(name, size, head) or tensile.is_lazy(name):
             return True
         if SIDE_FILE.search(name):
-            self.side_files[name] = SideFile(name, size)
+            side_files[name] = SideFile(name, size)
         return False
 
-    def take(self, part: Part, *, code_objects: bool) -> None:
+    source = open_source(path, limits=limits, exclude=exclude, wanted=wanted)
+    binaries = []
+    unreadable = []
+    for part in source.members():
         if isinstance(part, Unreadable):
-            self.unreadable.append(part)
-        elif binary := read_binary(part.view, self._limits, code_objects=code_objects):
-            self.binaries.append(binary)
+            unreadable.append(part)
+        elif binary := read_binary(part.view, limits, code_objects=code_objects):
+            binaries.append(binary)
         elif SIDE_FILE.search(part.path):
-            self.side_files[part.path] = _side_file(part, self._limits)
+            side_files[part.path] = _side_file(part, limits)
+    return Artifact(
+        source.path,
+        source.kind,
+        tuple(binaries),
+        tuple(unreadable),
+        tuple(side_files.values()),
+    )
 
 
 def _side_file(part: Member, limits: Limits) -> SideFile:
@@ -104,17 +121,16 @@ def verify(
     *,
     limits: Limits = DEFAULT,
     exclude: tuple[str, ...] = (),
-    record: bool = False,
 ) -> Report:
     """Hold artifacts to a policy (by default: gfx942 and gfx950 in every bundle).
 
     Never raises for what an artifact holds: what can't be read is a finding, and the
-    verdict then is not `Verdict.PASS`. `record` also holds the files of wheels to their
-    RECORD.
+    verdict then is not `Verdict.PASS`.
     """
     policy = policy or Policy()
     names = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-    artifacts = tuple(_inspected(name, limits, exclude, record=record) for name in names)
+    read = [_inspected(name, limits, exclude) for name in names]
+    artifacts = _together(read, limits, code_objects=True)
     findings = checks.run(artifacts, policy)
     return Report(
         version=__version__,
@@ -126,11 +142,9 @@ def verify(
     )
 
 
-def _inspected(
-    path: Path, limits: Limits, exclude: tuple[str, ...], *, record: bool
-) -> Artifact:
+def _inspected(path: Path, limits: Limits, exclude: tuple[str, ...]) -> Artifact:
     try:
-        return inspect(path, limits=limits, exclude=exclude, record=record)
+        return _read(path, limits, exclude, code_objects=True)
     except InputError as error:
         unreadable = Unreadable(error.message, Where(os.fspath(path)))
         return Artifact(os.fspath(path), "missing", unreadable=(unreadable,))
@@ -170,8 +184,29 @@ def kernels(
     for member in source.members():
         if isinstance(member, Unreadable):
             problems.append(member)
+        elif member.view.startswith(KPACK):
+            yield from _archived(member, limits, problems)
         else:
             yield from _kernels(member, limits, problems)
+
+
+def _archived(
+    member: Member, limits: Limits, problems: list[Unreadable]
+) -> Iterator[KernelRow]:
+    """The kernels of a kpack archive, whose code objects are inflated one by one."""
+    for part in each_content(member.view, limits):
+        if isinstance(part, Unreadable):
+            problems.append(part)
+        elif isinstance(part, Packed):
+            for entry in part.bundle.hip_entries:
+                try:
+                    found = code_object.kernels(part.contents.entry(entry), limits)
+                except FormatError as error:
+                    problems.append(Unreadable.of(error, part.bundle.where))
+                    continue
+                for kernel in found if not entry.id.is_spirv else ():
+                    target = entry.id.target_name
+                    yield KernelRow(member.path, part.bundle.index, target, kernel)
 
 
 def _kernels(

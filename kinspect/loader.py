@@ -13,6 +13,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from kinspect import archives
+from kinspect.formats.kpack_search import Missing
+from kinspect.kpack import HERE, KpackLookup
 from kinspect.linking import groups, is_for_link
 from kinspect.lookup import How, look_up, unbundle
 from kinspect.model import Binary, Bundle, CodeObject, Entry, Form
@@ -75,6 +78,18 @@ class Unit:
         return self.bundles[0].form is Form.CCOB
 
     @property
+    def packed(self) -> KpackLookup | None:
+        """How the loader finds its code objects, where these lie in kpack archives."""
+        return self.bundles[0].kpack
+
+    def for_others(self, required: TargetID) -> bool:
+        """Whether an archive by itself makes no claim to serve a target."""
+        if self.packed is None:
+            return False
+        own = [one for one in self.packed.sources if one.place == HERE]
+        return bool(own) and not any(archives.lists(one.listed, required) for one in own)
+
+    @property
     def oversized(self) -> bool:
         """Whether the table of a plain bundle reaches beyond what the runtime reads."""
         bundle = self.bundles[0]
@@ -126,7 +141,7 @@ def units(binary: Binary) -> Iterator[Unit]:
     images: list[Unit] = []
     for group in groups(binary.bundles):
         first = group[0]
-        if not first.hip_entries or is_for_link(group):
+        if not (first.hip_entries or first.kpack) or is_for_link(group):
             continue
         if first.form is Form.OFFLOAD_BINARY:
             images.append(Unit(group))
@@ -139,21 +154,47 @@ def units(binary: Binary) -> Iterator[Unit]:
     yield from images
 
 
+def asked(binary: Binary, required: Iterable[TargetID]) -> tuple[TargetID, ...]:
+    """The required targets that a binary is to serve: all of them, but for archives.
+
+    A kpack archive is judged through the hosts that open it, or else by itself, for the
+    targets that it claims to serve.
+    """
+    if binary.referred:
+        return ()
+    if binary.claims is None:
+        return tuple(required)
+    listed = binary.claims.listed
+    return tuple(one for one in required if archives.lists(listed, one))
+
+
 def coverage(unit: Unit, required: TargetID, runtime: Runtime = NEWEST) -> Coverage:
     """What HIP chooses from the unit for each device that `required` stands for."""
     entries = () if unit.oversized or illegible(unit, runtime) else unit.candidates
     return Coverage(
         required,
-        tuple(
-            choose(entries, device, runtime, compressed=unit.compressed)
-            for device in required.devices()
-        ),
+        tuple(chosen(unit, entries, device, runtime) for device in required.devices()),
     )
+
+
+def chosen(
+    unit: Unit, entries: Iterable[Entry], device: TargetID, runtime: Runtime
+) -> Choice:
+    """Which of some entries of the unit HIP takes for a device."""
+    if unit.packed is None:
+        return choose(entries, device, runtime, compressed=unit.compressed)
+    found = archives.find(unit.packed, entries, device, runtime)
+    if isinstance(found, Missing):
+        return Choice(device)
+    native = found.arch.split(":")[0] == device.processor
+    return Choice(device, found.entry, How.NATIVE if native else How.GENERIC)
 
 
 def illegible(unit: Unit, runtime: Runtime) -> str:
     """Why the runtime can't read a compressed bundle at all; empty if it can."""
     bundle = unit.bundles[0]
+    if unit.packed is not None and not runtime.kpack:
+        return f"{runtime.name} does not read kpack archives"
     if bundle.form is not Form.CCOB:
         return ""
     if bundle.version not in runtime.ccob:

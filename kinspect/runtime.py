@@ -37,6 +37,8 @@ class Runtime:
     ccob: frozenset[int] = frozenset()
     #: loads code objects from kpack archives
     kpack: bool = False
+    #: looks into the next archive where one that lists a target lacks the code
+    kpack_falls_through: bool = False
     #: takes nothing but SPIR-V (HIP_FORCE_SPIRV_CODEOBJECT=1, off by default)
     spirv_only: bool = False
     #: what the first launch of a kernel reports where nothing was found
@@ -80,11 +82,14 @@ _6_4: Final = replace(
 # Generic with compression: resolved in 7.0.0 (the same issue). CCOB version 3 by date
 # (LLVM #122307, January 2025).
 _7_0: Final = replace(_6_4, since=(7, 0), generic_compressed=True, ccob=frozenset({2, 3}))
-# kpack: by date (rocm-systems #2622, January 2026).
+# kpack: by date (rocm-systems #2622, January 2026). Up to 7.15 (frozen in July 2026), the
+# first archive that lists a target decides (ROCm/TheRock #7081); later ones go on by date
+# (rocm-systems #9953, August 2026).
 _7_12: Final = replace(_7_0, since=(7, 12), kpack=True)
+_10_0: Final = replace(_7_12, since=(10, 0), kpack_falls_through=True)
 
 #: oldest first
-RUNTIMES: Final = (_6_0, _6_2, _6_4, _7_0, _7_12)
+RUNTIMES: Final = (_6_0, _6_2, _6_4, _7_0, _7_12, _10_0)
 
 NEWEST: Final = RUNTIMES[-1]
 

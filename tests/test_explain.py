@@ -89,7 +89,7 @@ def test_a_wheel_is_told_library_by_library(kinspect, tmp_path):
             archive.write(SAMPLES / name, f"w/{name}")
     done = kinspect("explain", path, "--device", "gfx950:sramecc+:xnack-")
     heads = [line for line in done.out.splitlines() if line and not line.startswith(" ")]
-    ends = "gfx950:sramecc+:xnack-  (ROCm 7.12)"
+    ends = "gfx950:sramecc+:xnack-  (ROCm 10.0)"
     assert heads == [
         f"{path}!w/deep_ep_both.so  bundle 0  {ends}",
         *(f"{path}!w/per_tu_one_lacks.so  bundle {n}  {ends}" for n in range(3)),

@@ -12,13 +12,15 @@ from kinspect.checks import (
     floor,
     host,
     kernels,
+    kpack,
+    kpack_run,
     loading,
     siblings,
     sidecars,
     tensile,
-    wheel,
 )
 from kinspect.checks.rules import RULES, Rule
+from kinspect.loader import asked
 from kinspect.model import Artifact, Binary, Finding, Severity, Verdict
 from kinspect.policy import Policy
 from kinspect.sidecars import is_sidecar
@@ -45,6 +47,9 @@ RUN_CHECKS: Final[tuple[RunCheck, ...]] = (
     sidecars.other_targets,
     tensile.lazy_libraries,
     artifacts.expected,
+    kpack_run.alone,
+    kpack_run.left_behind,
+    kpack_run.unreferenced,
 )
 
 #: of an artifact as a whole
@@ -54,11 +59,6 @@ ARTIFACT_CHECKS: Final[tuple[ArtifactCheck, ...]] = (
     kernels.required_kernels,
     sidecars.claims_without_code,
     tensile.kernel_databases,
-    wheel.record,
-    wheel.file_names,
-    wheel.machines,
-    wheel.promised_targets,
-    wheel.promised_release,
 )
 
 #: of each of its binaries, but for those that have siblings for other targets
@@ -76,6 +76,10 @@ CHECKS: Final[tuple[Check, ...]] = (
     bundles.dangling_wrappers,
     bundles.unowned_bundles,
     coverage.extra_targets,
+    kpack.hollow,
+    kpack.stub_archives,
+    kpack.unresolved,
+    kpack.shifted,
     loading.refused,
     loading.oversized_headers,
     loading.duplicate_targets,
@@ -103,7 +107,8 @@ def run(found_in: Iterable[Artifact], policy: Policy) -> tuple[Finding, ...]:
         for binary in artifact.binaries:
             alone = not is_sidecar(artifact, binary)
             checks = (*CHECKS, *TARGET_CHECKS) if alone else CHECKS
-            own = [f for each in checks for f in each(binary, policy)]
+            narrowed = replace(policy, required=asked(binary, policy.required))
+            own = [f for each in checks for f in each(binary, narrowed)]
             found += sorted(own, key=lambda f: -1 if f.bundle is None else f.bundle)
     for check in RUN_CHECKS:
         found += check(found_in, policy)

@@ -49,6 +49,9 @@ def _undecided(bundle: Bundle, part: Unreadable) -> bool:
 
 
 def corrupt(binary: Binary, _: Policy) -> Iterator[Finding]:
+    for fault in binary.faults:
+        message = f"{fault.message} (at {fault.where})"
+        yield finding("corrupt-bundle", binary.path, message)
     for bundle in binary.bundles:
         for fault in bundle.faults:
             yield finding(
@@ -158,7 +161,7 @@ def unowned_bundles(binary: Binary, _: Policy) -> Iterator[Finding]:
     One that nothing registers may be dead weight. A host that registers none of them
     can't launch any kernel: that is an error.
     """
-    if binary.format in {"raw", "elf64-amdgpu"}:
+    if not binary.hosts:
         return
     packed = [
         bundle

@@ -1,6 +1,7 @@
 """Rules on the targets that are required."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from kinspect.checks.finding import build_hint, finding
 from kinspect.loader import Coverage, Unit, coverage, illegible, units
@@ -11,6 +12,12 @@ from kinspect.policy import Policy
 from kinspect.runtime import Runtime
 from kinspect.target import SPIRV
 
+COMPRESS: Final = (
+    "compress with the compiler of the oldest ROCm release that is to run it, or not at all"
+    " (without --offload-compress)"
+)
+UNSPLIT: Final = "ship the binary as it was before it was split, or require a newer ROCm"
+
 
 def missing_targets(binary: Binary, policy: Policy) -> Iterator[Finding]:
     for unit in units(binary):
@@ -18,6 +25,8 @@ def missing_targets(binary: Binary, policy: Policy) -> Iterator[Finding]:
             found = coverage(unit, required, policy.runtime)
             if unit.oversized:
                 continue  # nothing in it is found: a finding of its own
+            if unit.packed is not None and not illegible(unit, policy.runtime):
+                continue  # it lies in archives: kpack-unresolved
             if len(found.missing) == len(found.choices):
                 yield _missing(binary, unit, found, policy.runtime)
             elif found.missing:
@@ -34,8 +43,7 @@ def _missing(binary: Binary, unit: Unit, found: Coverage, runtime: Runtime) -> F
             f"{unit.name} serves {required} nothing: {reason}",
             bundle=unit.index,
             target=required,
-            hint="compress with the compiler of the oldest ROCm release that is to run it,"
-            " or not at all (without --offload-compress)",
+            hint=COMPRESS if unit.packed is None else UNSPLIT,
         )
     return finding(
         "missing-target",
@@ -126,7 +134,7 @@ def fallbacks(binary: Binary, policy: Policy) -> Iterator[Finding]:
 
 
 def extra_targets(binary: Binary, policy: Policy) -> Iterator[Finding]:
-    if not policy.only:
+    if not (policy.only and policy.required):
         return
     processors = {required.processor for required in policy.required}
     if "generic" in policy.accept:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from kinspect.checks.finding import finding
-from kinspect.loader import Unit, coverage, units
+from kinspect.loader import Unit, asked, coverage, units
 from kinspect.model import Artifact, Binary, CodeObject, Finding, Linkage, Severity
 from kinspect.names import brief, demangle
 from kinspect.policy import Policy
@@ -116,7 +116,10 @@ def required_kernels(artifact: Artifact, policy: Policy) -> Iterator[Finding]:
         return
     for target in policy.required:
         names: set[str] = set()
-        for binary in artifact.binaries:
+        binaries = [one for one in artifact.binaries if asked(one, (target,))]
+        if not binaries:
+            continue  # archives whose hosts are judged, or for other targets
+        for binary in binaries:
             for unit in units(binary):
                 names |= coverage(unit, target, policy.runtime).kernels
         for glob in policy.kernels:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from kinspect.checks.finding import finding
-from kinspect.loader import VISIBLE, Choice, Unit, choose, coverage, refusal, units
+from kinspect.loader import VISIBLE, Choice, Unit, chosen, coverage, refusal, units
 from kinspect.lookup import How
 from kinspect.model import Binary, CodeObject, Entry, Finding
 from kinspect.names import brief
@@ -65,8 +65,10 @@ def oversized_headers(binary: Binary, _: Policy) -> Iterator[Finding]:
 def duplicate_targets(binary: Binary, _: Policy) -> Iterator[Finding]:
     """Entries of one processor that could both be chosen for the same device."""
     for unit in units(binary):
-        if len(unit.bundles) > 1:
-            continue  # bare code objects that a program picks from by itself
+        # bare code objects that a program picks from by itself, and archives, which are
+        # searched in order, the most specific target first
+        if len(unit.bundles) > 1 or unit.packed is not None:
+            continue
         filled = [entry.id for entry in unit.entries if entry.size]
         counts = Counter(_key(entry) for entry in filled)
         for name, count in sorted(counts.items()):
@@ -116,7 +118,7 @@ def _hidden(unit: Unit, choice: Choice, runtime: Runtime) -> list[str]:
         return []
     native = choice.entry.id.target_id
     rest = [entry for entry in unit.entries if entry.id.target_id != native]
-    other = choose(rest, choice.device, runtime, compressed=unit.compressed)
+    other = chosen(unit, rest, choice.device, runtime)
     if other.how is not How.GENERIC or other.entry is None:
         return []
     return sorted(_kernels(other.entry) - _kernels(choice.entry))

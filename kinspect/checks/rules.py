@@ -273,32 +273,64 @@ _RULES: Final = (
         "Record a new baseline once this build is what you ship.",
     ),
     Rule(
+        "kpack-unresolved",
+        Severity.ERROR,
+        "every wrapper that refers to kpack archives finds its code object there",
+        "The host was split for kpack: its device code lies in archives beside it, by the"
+        " host's name and the number of the wrapper. There is no archive where HIP looks,"
+        " none lists the target, or the one that does lacks the code object. The library"
+        " loads; the first launch of a kernel fails: hipErrorInvalidImage, or"
+        " hipErrorInvalidKernelFile on newer runtimes. Search paths are relative to the"
+        " host, and ROCM_KPACK_PATH of the machine that kinspect runs on is not asked.",
+        "Name everything that is installed together in one call: the host wheel and its"
+        " device wheels, or an install tree. What is missing then has to be built, or"
+        " packed: for each target of a build there is one archive (one device wheel).",
+    ),
+    Rule(
+        "kpack-index",
+        Severity.ERROR,
+        "every wrapper gets its own code object from kpack archives, and not another's",
+        "Archives number the code objects of a host for each target by themselves, wrappers"
+        " ask by their place among all. Where a translation unit was not compiled for a"
+        " target, those behind it move up: their wrappers get kernels of another unit. HIP"
+        " aborts at the first launch, since the kernel is not in what it loaded.",
+        "Compile every unit of the binary for the same targets, modes included, and split"
+        " it again.",
+    ),
+    Rule(
+        "kpack-left-behind",
+        Severity.WARNING,
+        "a host whose device code lies in kpack archives refers to them",
+        "Archives hold device code for this host, or it has a reference to some, yet its"
+        " wrappers are of the kind that holds device code itself (HIPF). HIP takes what is"
+        " embedded, and never looks into an archive. Where that lacks a required target,"
+        " this is an error.",
+        "Install the host that the split made, not the one before it.",
+    ),
+    Rule(
+        "kpack-unreferenced",
+        Severity.NOTE,
+        "hosts of the run ask for what kpack archives hold",
+        "The archive holds device code for binaries that are not part of this run, or that"
+        " look for it elsewhere. It is judged by itself: its code objects, and no more.",
+        "Name the hosts in the same call, if the archive is theirs.",
+    ),
+    Rule(
+        "kpack-alone",
+        Severity.ERROR,
+        "kpack archives are judged together with their host",
+        "These archives are for some targets, and others are required too. Those may be"
+        " served by archives that are not part of this run, or by none: exit 2.",
+        "Name the host and all of its archives (all device wheels) in one call, or require"
+        " just the targets of these archives.",
+        unknown=True,
+    ),
+    Rule(
         "extra-target",
         Severity.ERROR,
         "with --only: no other targets are packed",
         "Code for another target costs size and build time.",
         "Remove its --offload-arch, or drop --only.",
-    ),
-    Rule(
-        "record-mismatch",
-        Severity.ERROR,
-        "a wheel's RECORD vouches for every file",
-        "A file of the wheel is not the one that RECORD names, or RECORD does not name it:"
-        " something changed the wheel after it was built, and installers that check refuse"
-        " it. `kinspect audit` looks at this; `verify` does not, since it takes reading"
-        " everything once more.",
-        "Repack the wheel with a tool that writes RECORD anew (`wheel pack`), after the"
-        " last step that touches its files.",
-    ),
-    Rule(
-        "claim-mismatch",
-        Severity.WARNING,
-        "names, tags and metadata say what is packed",
-        "A name promises something that the bytes do not hold: a target in the name of a"
-        " file or of a package that no code is packed for, a ROCm release that is not the"
-        " linked one, a platform tag for another machine, a wheel's file name against its"
-        " metadata. People and installers choose by these names.",
-        "Rename, or build what the name says.",
     ),
 )
 

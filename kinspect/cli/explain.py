@@ -71,10 +71,8 @@ def command(
         replace(generation, spirv_only=force_spirv),
     )
     ceilings = options.read_limits(limits)
-    ends = [
-        _explain(api.inspect(path, limits=ceilings, exclude=exclude), asked)
-        for path in paths
-    ]
+    artifacts = api.inspect_all(paths, limits=ceilings, exclude=exclude)
+    ends = [_explain(artifact, asked) for artifact in artifacts]
     for glob in asked.globs:
         if glob not in asked.matched:
             click.echo(f"kinspect: error: no kernel matches {escape(glob)!r}", err=True)
@@ -105,7 +103,7 @@ class _Asked:
 def _explain(artifact: Artifact, asked: _Asked) -> Exit:
     loads: list[bool] = []
     for binary in artifact.binaries:
-        for unit in units(binary):
+        for unit in units(binary) if not binary.referred else ():
             kernels = asked.kernels(kernels_of(unit))
             for device in asked.devices:
                 told = explain(unit, device, asked.runtime, kernels)
@@ -118,7 +116,7 @@ def _explain(artifact: Artifact, asked: _Asked) -> Exit:
     unreadable = list(artifact.unreadable)
     unreadable += [part for binary in artifact.binaries for part in binary.unreadable]
     problems = [f"{part.where}: {part.message}" for part in unreadable]
-    if not loads and not problems:
+    if not (loads or problems or any(binary.referred for binary in artifact.binaries)):
         problems = [f"{artifact.path}: {_nothing(artifact)}"]
     for problem in problems:
         click.echo(f"kinspect: error: {escape(problem)}", err=True)

@@ -44,9 +44,7 @@ def command(
     """
     output = options.Output(formats, ("text", "json"))
     ceilings = options.read_limits(limits)
-    artifacts = tuple(
-        api.inspect(path, limits=ceilings, code_objects=False) for path in paths
-    )
+    artifacts = api.inspect_all(paths, limits=ceilings, code_objects=False)
 
     def render(name: str, to_file: bool) -> str:
         if name == "json":

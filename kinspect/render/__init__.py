@@ -14,6 +14,5 @@ RENDERERS: Final[Mapping[str, str]] = MappingProxyType(
         "github": "kinspect.render.github",
         "gitlab": "kinspect.render.gitlab",
         "markdown": "kinspect.render.markdown",
-        "html": "kinspect.render.html",
     }
 )

@@ -7,13 +7,14 @@ from kinspect.loader import (
     VISIBLE,
     Choice,
     Unit,
-    choose,
+    chosen,
     illegible,
     refusal,
 )
 from kinspect.lookup import How, mismatch
 from kinspect.model import CodeObject, Entry
 from kinspect.names import brief, escape
+from kinspect.render import explain_kpack
 from kinspect.render.words import count
 from kinspect.runtime import Runtime
 from kinspect.target import TargetID
@@ -80,6 +81,9 @@ def _code_objects(unit: Unit) -> list[CodeObject]:
 
 
 def _candidates(unit: Unit, device: TargetID, runtime: Runtime) -> Iterator[str]:
+    if unit.packed is not None:
+        yield from explain_kpack.archives(unit, unit.packed, device)
+        return
     for entry in unit.candidates:
         if entry.id.is_hip or entry.id.kind == "openmp":
             name = escape(entry.id.text)
@@ -116,7 +120,10 @@ def _outcome(unit: Unit, device: TargetID, runtime: Runtime) -> _Outcome:
     if reason:
         error = "hipErrorInvalidImage" if runtime.ccob else "hipErrorNotSupported"
         return _Outcome("none", reason, f"{error} {_when(unit)}")
-    choice = choose(unit.candidates, device, runtime, compressed=unit.compressed)
+    choice = chosen(unit, unit.candidates, device, runtime)
+    if choice.entry is None and unit.packed is not None:
+        problem, error = explain_kpack.lack(unit, unit.packed, device, runtime)
+        return _Outcome("none", problem, f"{error} {_when(unit)}")
     if choice.entry is None and unit.bare:
         return _bare(unit, device, runtime)
     if choice.entry is None:

@@ -3,6 +3,7 @@
 import json
 from typing import Any, Final
 
+from kinspect.kpack import HERE, KpackClaims, KpackLookup
 from kinspect.model import (
     Artifact,
     Binary,
@@ -14,7 +15,6 @@ from kinspect.model import (
     Finding,
     Report,
     Unreadable,
-    Wheel,
 )
 from kinspect.uri import entry_uri
 
@@ -53,28 +53,11 @@ def dump(value: Value) -> str:
 
 
 def artifact(artifact: Artifact, *, code_objects: bool) -> Value:
-    value: Value = {
+    return {
         "path": artifact.path,
         "kind": artifact.kind,
         "binaries": [_binary(one, code_objects=code_objects) for one in artifact.binaries],
         "unreadable": [_unreadable(one) for one in artifact.unreadable],
-    }
-    if artifact.wheels:
-        value["wheels"] = [_wheel(one) for one in artifact.wheels]
-    return value
-
-
-def _wheel(wheel: Wheel) -> Value:
-    faults = [{"path": one.path, "message": one.message} for one in wheel.faults]
-    record = {"checked": wheel.checked, "faults": faults}
-    return {
-        "path": wheel.path,
-        "name": wheel.name,
-        "version": wheel.version,
-        "tags": list(wheel.tags),
-        "purelib": wheel.purelib,
-        "requires": list(wheel.requires),
-        "record": None if wheel.checked is None else record,
     }
 
 
@@ -84,6 +67,7 @@ def _binary(binary: Binary, *, code_objects: bool) -> Value:
         "format": binary.format,
         "linkage": binary.linkage and binary.linkage.value,
         "needed": list(binary.needed),
+        "archive": _claims(binary.claims) if binary.claims is not None else None,
         "bundles": [
             _bundle(binary, one, code_objects=code_objects) for one in binary.bundles
         ],
@@ -105,6 +89,26 @@ def _bitcode(part: DeviceBitcode) -> Value:
     }
 
 
+def _claims(claims: KpackClaims) -> Value:
+    return {
+        "group": claims.group_name,
+        "scheme": claims.scheme,
+        "targets": list(claims.listed),
+        "hosts": list(claims.hosts),
+    }
+
+
+def _lookup(lookup: KpackLookup) -> Value:
+    return {
+        "kernel_name": lookup.reference.kernel_name,
+        "index": lookup.index,
+        "search_paths": [p for p in lookup.reference.search_paths if p != HERE],
+        "archives": [
+            {"path": one.path, "targets": list(one.listed)} for one in lookup.sources
+        ],
+    }
+
+
 def _bundle(binary: Binary, bundle: Bundle, *, code_objects: bool) -> Value:
     return {
         "index": bundle.index,
@@ -116,6 +120,7 @@ def _bundle(binary: Binary, bundle: Bundle, *, code_objects: bool) -> Value:
         "embedded": bundle.embedded,
         "size": bundle.size,
         "uncompressed_size": bundle.uncompressed_size,
+        "kpack": _lookup(bundle.kpack) if bundle.kpack is not None else None,
         "entries": [
             _entry(binary, bundle, one, code_objects=code_objects) for one in bundle.entries
         ],
@@ -129,6 +134,8 @@ def _entry(binary: Binary, bundle: Bundle, entry: Entry, *, code_objects: bool) 
         "target": entry.id.target,
         "offset": entry.offset,
         "size": entry.size,
+        "stored_size": entry.stored,
+        "archive": entry.archive or None,
         "uri": entry_uri(binary.path, bundle, entry),
     }
     if code_objects:

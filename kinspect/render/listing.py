@@ -48,6 +48,8 @@ def _entry_rows(binary: Binary) -> Iterator[list[str]]:
         form = bundle.form.value
         if bundle.form is Form.CCOB:
             form = f"ccob v{bundle.version} {bundle.method}"
+        if bundle.kpack is not None:
+            form = f"kpack {escape(bundle.kpack.key)}"
         if bundle.embedded:
             form += ", embedded"
         elif not bundle.registered and _wants_wrapper(binary, bundle):
@@ -63,7 +65,4 @@ def _entry_rows(binary: Binary) -> Iterator[list[str]]:
 
 
 def _wants_wrapper(binary: Binary, bundle: Bundle) -> bool:
-    return (
-        binary.format not in {"raw", "elf64-amdgpu"}
-        and bundle.form is not Form.OFFLOAD_BINARY
-    )
+    return binary.hosts and bundle.form is not Form.OFFLOAD_BINARY

@@ -17,6 +17,8 @@ class Cell:
 
     target: TargetID
     coverages: tuple[Coverage, ...]
+    #: nothing here is to serve it
+    elsewhere: bool = False
 
     @property
     def total(self) -> int:
@@ -44,7 +46,12 @@ class Cell:
 
     @property
     def status(self) -> str:
-        """`ok`, `by generic`, `MISSING`, `MISSING in part` or `SOME MODES ONLY`."""
+        """`ok`, `by generic`, `MISSING`, `MISSING in part` or `SOME MODES ONLY`.
+
+        `not here` where archives are looked at by themselves, and it is for others.
+        """
+        if self.elsewhere:
+            return "not here"
         missing = [one for one in self.coverages if one.missing]
         if not missing and self.coverages:
             return f"by {', '.join(self.fallbacks)}" if self.fallbacks else "ok"
@@ -55,9 +62,11 @@ class Cell:
 
     @property
     def style(self) -> str:
-        """How bad that is: `ok`, `warning` or `error`."""
+        """How bad that is: `ok`, `note`, `warning` or `error`."""
         if self.status == "ok":
             return "ok"
+        if self.elsewhere:
+            return "note"
         return "warning" if self.status.startswith("by ") else "error"
 
 
@@ -67,14 +76,19 @@ def cells(found: Sequence[Unit], report: Report) -> list[Cell]:
 
 
 def _cell(found: Sequence[Unit], target: TargetID, runtime: Runtime) -> Cell:
-    return Cell(target, tuple(coverage(unit, target, runtime) for unit in found))
+    own = [unit for unit in found if not unit.for_others(target)]
+    covered = tuple(coverage(unit, target, runtime) for unit in own)
+    return Cell(target, covered, elsewhere=bool(found) and not own)
 
 
 def carrying(report: Report) -> Iterator[Binary]:
-    """The binaries with device code, or with what might be some."""
+    """The binaries with device code, or with what might be some.
+
+    Archives that hosts open are told of with these.
+    """
     for artifact in report.artifacts:
         for binary in artifact.binaries:
-            if binary.device_code or binary.bundles:
+            if (binary.device_code or binary.bundles) and not binary.referred:
                 yield binary
 
 
@@ -83,6 +97,7 @@ def facts(binary: Binary) -> list[str]:
     targets = {e.id.target_name for b in binary.bundles for e in b.hip_entries}
     targets |= {one.name for one in binary.bitcode}
     told = [binary.linkage.words] if binary.linkage else []
+    told += ["kpack archive"] if binary.claims else []
     if any(units(binary)) or not any(link_units(binary)):
         told.append(count(len(binary.bundles), "bundle"))
     told.append(count(len(targets), "target"))
@@ -108,17 +123,23 @@ def verdict(report: Report) -> tuple[str, str]:
 
 
 def _passed(report: Report) -> str:
-    binaries = [b for a in report.artifacts for b in a.binaries if b.device_code]
+    everything = [b for a in report.artifacts for b in a.binaries if b.device_code]
+    binaries = [binary for binary in everything if not binary.referred]
     bundles = sum(len(list(units(binary))) for binary in binaries)
     objects = sum(1 for binary in binaries if any(link_units(binary)))
     what = f"{count(bundles, 'bundle')} in {_binaries(len(binaries))}"
     if objects:
         with_code = f"{count(objects, 'file')} of device bitcode, to be linked"
         what = f"{what}, {with_code}" if bundles else with_code
+    packed = {e.archive for b in binaries for u in b.bundles if b.kpack for e in u.entries}
+    if packed:
+        what = f"{what}, from {count(len(packed), 'kpack archive')}"
     return f"{' and '.join(report.required)} in {what}"
 
 
 def _unknown(report: Report, errors: int) -> str:
+    if any(f.rule == "kpack-alone" for f in report.findings):
+        return "kpack archives without their host, for other targets than the required ones"
     if errors:
         return f"{count(errors, 'part')} could not be read"
     empty = next((a.path for a in report.artifacts if not a.binaries), "")

@@ -33,10 +33,10 @@ def report(report: Report, *, color: bool = False, verbose: int = 0) -> str:
     blocks = [
         block
         for artifact in report.artifacts
-        for block in binaries(artifact, report, style, verbose, grouped)
+        for block in _artifact(artifact, report, style, verbose, grouped)
     ]
     blocks += sidecar_table.blocks(tables, style)
-    blocks += findings(report, style)
+    blocks += _findings(report, style)
     return "\n\n".join([*blocks, summary(report, style)]) + "\n"
 
 
@@ -50,12 +50,8 @@ def summary(report: Report, style: Style) -> str:
 # --- what is there ----------------------------------------------------------------------
 
 
-def binaries(
-    artifact: Artifact,
-    report: Report,
-    style: Style,
-    verbose: int,
-    grouped: Container[str] = (),
+def _artifact(
+    artifact: Artifact, report: Report, style: Style, verbose: int, grouped: Container[str]
 ) -> Iterator[str]:
     """A block for each binary; the artifact's own name once, where it holds several.
 
@@ -70,13 +66,24 @@ def binaries(
         without = f", {len(rest)} without" if rest else ""
         yield f"{head}   {artifact.kind}, {carrying}{without}"
     for binary in found:
-        if binary.path in grouped:
+        if binary.path in grouped or binary.referred:
             continue
         lines = [_head(binary, artifact, style), *_overview(binary, report, style, verbose)]
         yield "\n  ".join(lines)
+    opened = [one for one in found if one.referred]
+    if opened:
+        yield "\n".join(_opened(one, artifact, style) for one in opened)
     if verbose > 0 and rest:
         names = [escape(short_name(one.path, (artifact,))) for one in rest]
         yield "\n".join(f"{name}   host code only" for name in names)
+
+
+def _opened(archive: Binary, artifact: Artifact, style: Style) -> str:
+    """A kpack archive, which is judged through the hosts that open it."""
+    hosts = archive.claims.hosts if archive.claims is not None else ()
+    names = [short_name(host, (artifact,)) for host in hosts[:NAMED]]
+    more = f" and {len(hosts) - NAMED} more" if len(hosts) > NAMED else ""
+    return f"{_head(archive, artifact, style)}, for {escape(', '.join(names))}{more}"
 
 
 def _head(binary: Binary, artifact: Artifact, style: Style) -> str:
@@ -164,7 +171,7 @@ def _kernels(found: Sequence[Unit]) -> Iterator[str]:
 # --- what is wrong ----------------------------------------------------------------------
 
 
-def findings(report: Report, style: Style) -> Iterator[str]:
+def _findings(report: Report, style: Style) -> Iterator[str]:
     """Worst first; what many binaries have is told of one, with the names of the others."""
     found = groups(report.findings)
     for _, same_severity in groupby(found, key=lambda group: group.first.severity):
