@@ -12,10 +12,10 @@ from kinspect.formats import code_object, tensile
 from kinspect.formats.metadata import RESOURCES, Kernel
 from kinspect.kpack import MAGIC as KPACK
 from kinspect.limits import DEFAULT, Limits
-from kinspect.model import Artifact, Report, SideFile, Unreadable
+from kinspect.model import Artifact, Binary, Report, SideFile, Unreadable
 from kinspect.names import demangle
 from kinspect.policy import Policy
-from kinspect.sources import Member, open_source
+from kinspect.sources import Member, Part, open_source
 from kinspect.version import __version__
 from kinspect.view import View
 from kinspect.walk import Packed, each_bundle, each_content, read_binary, worth_reading
@@ -34,15 +34,17 @@ def inspect(
     limits: Limits = DEFAULT,
     code_objects: bool = True,
     exclude: tuple[str, ...] = (),
+    record: bool = False,
 ) -> Artifact:
     """Read everything that kinspect can tell of an artifact.
 
     `code_objects=False` lists entries only: it opens no code object and inflates just
-    the head of a compressed bundle. Raises InputError where the path can't be read;
-    what can't be read inside of it is part of the result (`unreadable`).
+    the head of a compressed bundle. `record` holds every file of a wheel to the wheel's
+    RECORD, which reads all of them once more. Raises InputError where the path can't be
+    read; what can't be read inside of it is part of the result (`unreadable`).
     """
     (found,) = inspect_all(
-        (path,), limits=limits, code_objects=code_objects, exclude=exclude
+        (path,), limits=limits, code_objects=code_objects, exclude=exclude, record=record
     )
     return found
 
@@ -53,13 +55,17 @@ def inspect_all(
     limits: Limits = DEFAULT,
     code_objects: bool = True,
     exclude: tuple[str, ...] = (),
+    record: bool = False,
 ) -> tuple[Artifact, ...]:
     """Read artifacts that are installed together, such as a host wheel and device wheels.
 
     The bundles of a host that was split for kpack come from the archives of all of them,
     and from those that lie around it on disk. Else as `inspect`.
     """
-    found = [_read(path, limits, exclude, code_objects=code_objects) for path in paths]
+    found = [
+        _read(path, limits, exclude, code_objects=code_objects, record=record)
+        for path in paths
+    ]
     return _together(found, limits, code_objects=code_objects)
 
 
@@ -75,34 +81,57 @@ def _together(
 
 
 def _read(
-    path: Path, limits: Limits, exclude: tuple[str, ...], *, code_objects: bool
+    path: Path,
+    limits: Limits,
+    exclude: tuple[str, ...],
+    *,
+    code_objects: bool,
+    record: bool,
 ) -> Artifact:
-    side_files: dict[str, SideFile] = {}
-
-    def wanted(name: str, size: int, head: bytes) -> bool:
-        if worth_reading(name, size, head) or tensile.is_lazy(name):
-            return True
-        if SIDE_FILE.search(name):
-            side_files[name] = SideFile(name, size)
-        return False
-
-    source = open_source(path, limits=limits, exclude=exclude, wanted=wanted)
-    binaries = []
-    unreadable = []
+    found = _Found(limits)
+    source = open_source(
+        path,
+        limits=limits,
+        exclude=exclude,
+        wanted=found.wanted,
+        record=record if code_objects else None,
+    )
     for part in source.members():
-        if isinstance(part, Unreadable):
-            unreadable.append(part)
-        elif binary := read_binary(part.view, limits, code_objects=code_objects):
-            binaries.append(binary)
-        elif SIDE_FILE.search(part.path):
-            side_files[part.path] = _side_file(part, limits)
+        found.take(part, code_objects=code_objects)
     return Artifact(
         source.path,
         source.kind,
-        tuple(binaries),
-        tuple(unreadable),
-        tuple(side_files.values()),
+        tuple(found.binaries),
+        tuple(found.unreadable),
+        tuple(found.side_files.values()),
+        source.wheels,
     )
+
+
+class _Found:
+    """What the members of an artifact turned out to be."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self.binaries: list[Binary] = []
+        self.unreadable: list[Unreadable] = []
+        self.side_files: dict[str, SideFile] = {}
+
+    def wanted(self, name: str, size: int, head: bytes) -> bool:
+        """Whether a member of an archive is worth inflating."""
+        if worth_reading(name, size, head) or tensile.is_lazy(name):
+            return True
+        if SIDE_FILE.search(name):
+            self.side_files[name] = SideFile(name, size)
+        return False
+
+    def take(self, part: Part, *, code_objects: bool) -> None:
+        if isinstance(part, Unreadable):
+            self.unreadable.append(part)
+        elif binary := read_binary(part.view, self._limits, code_objects=code_objects):
+            self.binaries.append(binary)
+        elif SIDE_FILE.search(part.path):
+            self.side_files[part.path] = _side_file(part, self._limits)
 
 
 def _side_file(part: Member, limits: Limits) -> SideFile:
@@ -121,15 +150,17 @@ def verify(
     *,
     limits: Limits = DEFAULT,
     exclude: tuple[str, ...] = (),
+    record: bool = False,
 ) -> Report:
     """Hold artifacts to a policy (by default: gfx942 and gfx950 in every bundle).
 
     Never raises for what an artifact holds: what can't be read is a finding, and the
-    verdict then is not `Verdict.PASS`.
+    verdict then is not `Verdict.PASS`. `record` also holds the files of wheels to their
+    RECORD.
     """
     policy = policy or Policy()
     names = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-    read = [_inspected(name, limits, exclude) for name in names]
+    read = [_inspected(name, limits, exclude, record=record) for name in names]
     artifacts = _together(read, limits, code_objects=True)
     findings = checks.run(artifacts, policy)
     return Report(
@@ -142,9 +173,11 @@ def verify(
     )
 
 
-def _inspected(path: Path, limits: Limits, exclude: tuple[str, ...]) -> Artifact:
+def _inspected(
+    path: Path, limits: Limits, exclude: tuple[str, ...], *, record: bool
+) -> Artifact:
     try:
-        return _read(path, limits, exclude, code_objects=True)
+        return _read(path, limits, exclude, code_objects=True, record=record)
     except InputError as error:
         unreadable = Unreadable(error.message, Where(os.fspath(path)))
         return Artifact(os.fspath(path), "missing", unreadable=(unreadable,))

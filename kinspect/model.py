@@ -282,6 +282,37 @@ class SideFile:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordFault:
+    """A file of a wheel that its RECORD does not vouch for."""
+
+    #: its name in the wheel
+    path: str
+    message: str
+    #: RECORD says nothing of it that could be wrong
+    unknown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wheel:
+    """What a wheel says of itself (PyPA, "Binary distribution format")."""
+
+    #: breadcrumb of the wheel
+    path: str
+    #: of METADATA
+    name: str
+    version: str
+    #: of WHEEL: `cp312-cp312-manylinux_2_28_x86_64`
+    tags: tuple[str, ...]
+    #: `Root-Is-Purelib` of WHEEL
+    purelib: bool
+    #: `Requires-Dist` of METADATA
+    requires: tuple[str, ...] = ()
+    #: how many files were held to RECORD; None where that was not asked for
+    checked: int | None = None
+    faults: tuple[RecordFault, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Artifact:
     """What the user named."""
 
@@ -292,6 +323,8 @@ class Artifact:
     #: what could not be read at all
     unreadable: tuple[Unreadable, ...] = ()
     side_files: tuple[SideFile, ...] = ()
+    #: what the wheels in it say of themselves; of a wheel, what it says itself
+    wheels: tuple[Wheel, ...] = ()
 
     @property
     def device_code(self) -> bool:

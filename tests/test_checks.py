@@ -464,9 +464,10 @@ def test_what_is_sound_passes_without_a_word(case):
 
 
 def test_every_rule_has_a_case_that_breaks_it():
-    # those on kpack need more than one file: test_kpack.py
-    alone = {rule for rule in RULES if not rule.startswith("kpack-")}
-    assert {case.rule for case in CASES} == alone
+    # those on wheels and on kpack need more than one file: test_audit.py, test_kpack.py
+    elsewhere = {"record-mismatch", "claim-mismatch"}
+    elsewhere |= {rule for rule in RULES if rule.startswith("kpack-")}
+    assert {case.rule for case in CASES} == RULES.keys() - elsewhere
 
 
 def test_every_rule_says_what_it_means_and_how_to_mend_it():

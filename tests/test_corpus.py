@@ -270,3 +270,25 @@ def test_a_kernel_of_aiter_in_the_wrong_directory_is_told(wheel, tmp_path):
         file.write_bytes(data)
     rules = {(f.rule, f.target) for f in verify(tmp_path).findings}
     assert rules == {("target-mismatch", "gfx950"), ("missing-target", "gfx950")}
+
+
+@pytest.mark.parametrize(
+    ("name", "release", "faults", "claims"),
+    [
+        ("bitsandbytes", ("bitsandbytes", "0.50.2"), 0, []),
+        ("bitsandbytes-win", ("bitsandbytes", "0.50.2"), 0, []),
+        ("jax-plugin", ("jax-rocm7-plugin", "0.10.2"), 0, []),
+        # renamed for its platform, as auditwheel does, and WHEEL left as it was
+        ("cupy", ("cupy-rocm-7-0", "14.2.0"), 0, ["gives the tags"]),
+        ("onnxruntime", ("onnxruntime-rocm", "1.22.2.post3"), 311, []),
+    ],
+)
+def test_wheels_are_what_they_say(wheel, name, release, faults, claims):
+    report = verify(wheel(name), record=True)
+    (found,) = report.artifacts[0].wheels
+    assert (found.name, found.version) == release
+    # onnxruntime's RECORD has no hashes, as `unzip -p` shows: nothing else is wrong
+    assert len(found.faults) == faults
+    assert all(fault.unknown for fault in found.faults)
+    messages = [f.message for f in report.findings if f.rule == "claim-mismatch"]
+    assert [any(c in m for m in messages) for c in claims] == [True] * len(messages)

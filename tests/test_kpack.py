@@ -365,7 +365,12 @@ def wheel(
 ) -> Path:
     directory.mkdir(exist_ok=True)
     path = directory / f"{name}-{version}-{tags}.whl"
-    files |= {f"{name}-{version}.dist-info/WHEEL": b"Wheel-Version: 1.0\n"}
+    inside = f"{name}-{version}.dist-info"
+    facts = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    files |= {
+        f"{inside}/WHEEL": f"Wheel-Version: 1.0\nTag: {tags}\n".encode(),
+        f"{inside}/METADATA": facts.encode(),
+    }
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
         for inner, data in files.items():
             out.writestr(inner, data)

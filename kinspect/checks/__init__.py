@@ -18,6 +18,7 @@ from kinspect.checks import (
     siblings,
     sidecars,
     tensile,
+    wheel,
 )
 from kinspect.checks.rules import RULES, Rule
 from kinspect.loader import asked
@@ -59,6 +60,11 @@ ARTIFACT_CHECKS: Final[tuple[ArtifactCheck, ...]] = (
     kernels.required_kernels,
     sidecars.claims_without_code,
     tensile.kernel_databases,
+    wheel.record,
+    wheel.file_names,
+    wheel.machines,
+    wheel.promised_targets,
+    wheel.promised_release,
 )
 
 #: of each of its binaries, but for those that have siblings for other targets

@@ -332,6 +332,27 @@ _RULES: Final = (
         "Code for another target costs size and build time.",
         "Remove its --offload-arch, or drop --only.",
     ),
+    Rule(
+        "record-mismatch",
+        Severity.ERROR,
+        "a wheel's RECORD vouches for every file",
+        "A file of the wheel is not the one that RECORD names, or RECORD does not name it:"
+        " something changed the wheel after it was built, and installers that check refuse"
+        " it. `kinspect audit` looks at this; `verify` does not, since it takes reading"
+        " everything once more.",
+        "Repack the wheel with a tool that writes RECORD anew (`wheel pack`), after the"
+        " last step that touches its files.",
+    ),
+    Rule(
+        "claim-mismatch",
+        Severity.WARNING,
+        "names, tags and metadata say what is packed",
+        "A name promises something that the bytes do not hold: a target in the name of a"
+        " file or of a package that no code is packed for, a ROCm release that is not the"
+        " linked one, a platform tag for another machine, a wheel's file name against its"
+        " metadata. People and installers choose by these names.",
+        "Rename, or build what the name says.",
+    ),
 )
 
 RULES: Final = MappingProxyType({rule.name: rule for rule in _RULES})

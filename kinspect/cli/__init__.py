@@ -23,6 +23,7 @@ COMMANDS: Final = MappingProxyType(
         "kernels": ("kernels", "List kernels and their resources."),
         "extract": ("extract", "Take code objects and bundles out, into files."),
         "verify": ("verify", "Assert that the required targets are packed."),
+        "audit": ("audit", "Show all that is in an artifact, then what is wrong."),
         "explain": ("explain", "Explain what HIP would load on a device, and why."),
         "snapshot": ("snapshot", "Record what is there, as a baseline for later builds."),
         "schema": ("schema", "Print the JSON Schema of a report."),

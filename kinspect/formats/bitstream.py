@@ -153,6 +153,9 @@ class _Reader:
         LLVM's reader takes it (BitcodeReader.cpp, getBitcodeFileContents).
         """
         while self.bits - self.at > PADDING:
+            if self.data.startswith(MAGIC, self.at // 8):
+                # the old driver's sections, put behind one another: LLVM refuses it too
+                self.fail("another file follows the first: objects merged by ld -r?")
             if self.fixed(2) != ENTER_SUBBLOCK:
                 self.fail("expected a block")
             yield from self.block()

@@ -14,5 +14,6 @@ RENDERERS: Final[Mapping[str, str]] = MappingProxyType(
         "github": "kinspect.render.github",
         "gitlab": "kinspect.render.gitlab",
         "markdown": "kinspect.render.markdown",
+        "html": "kinspect.render.html",
     }
 )

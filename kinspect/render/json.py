@@ -15,6 +15,7 @@ from kinspect.model import (
     Finding,
     Report,
     Unreadable,
+    Wheel,
 )
 from kinspect.uri import entry_uri
 
@@ -53,11 +54,28 @@ def dump(value: Value) -> str:
 
 
 def artifact(artifact: Artifact, *, code_objects: bool) -> Value:
-    return {
+    value: Value = {
         "path": artifact.path,
         "kind": artifact.kind,
         "binaries": [_binary(one, code_objects=code_objects) for one in artifact.binaries],
         "unreadable": [_unreadable(one) for one in artifact.unreadable],
+    }
+    if artifact.wheels:
+        value["wheels"] = [_wheel(one) for one in artifact.wheels]
+    return value
+
+
+def _wheel(wheel: Wheel) -> Value:
+    faults = [{"path": one.path, "message": one.message} for one in wheel.faults]
+    record = {"checked": wheel.checked, "faults": faults}
+    return {
+        "path": wheel.path,
+        "name": wheel.name,
+        "version": wheel.version,
+        "tags": list(wheel.tags),
+        "purelib": wheel.purelib,
+        "requires": list(wheel.requires),
+        "record": None if wheel.checked is None else record,
     }
 
 

@@ -14,7 +14,7 @@ from xml.sax.saxutils import quoteattr
 from kinspect.loader import units
 from kinspect.model import Binary, Report
 from kinspect.names import escape
-from kinspect.render import matrix
+from kinspect.render import matrix, sidecar_table
 from kinspect.render.problems import Group, problems
 from kinspect.render.words import count, shortened, size
 
@@ -57,16 +57,24 @@ def report(report: Report) -> str:
 
 def _suites(report: Report) -> dict[str, _Suite]:
     suites: dict[str, _Suite] = {}
+    tables = sidecar_table.tables(report)
+    grouped = frozenset(path for one in tables for path in one.paths)
+    for one in tables:
+        # what is wrong with such files has a suite of its own, by its path
+        good = [cell for cell in one.cells if cell.style != "error"]
+        suites[one.name] = {str(cell.target): _Case(passed=_files(cell)) for cell in good}
     for binary in matrix.carrying(report):
+        if binary.path in grouped:
+            continue
         suite = suites.setdefault(binary.path, {})
         for cell in matrix.cells(list(units(binary)), report):
             suite.setdefault(str(cell.target), _Case()).passed = _passed(cell)
         suite.setdefault(REST, _Case())
-    for group in problems(report):
-        suite = suites.setdefault(group.first.path or "kinspect", {})
-        name = group.first.target
+    for problem in problems(report):
+        suite = suites.setdefault(problem.first.path or "kinspect", {})
+        name = problem.first.target
         case = suite.setdefault(name if name in report.required and name else REST, _Case())
-        case.groups.append(group)
+        case.groups.append(problem)
     return suites
 
 
@@ -75,6 +83,10 @@ def _passed(cell: matrix.Cell) -> str:
         return ""
     served = f"{len(cell.served)} of {count(cell.total, 'bundle')}"
     return f"{served}, {count(cell.kernels, 'kernel')}, {size(cell.size)}"
+
+
+def _files(cell: sidecar_table.Cell | matrix.Cell) -> str:
+    return f"{count(cell.kernels, 'kernel')}, {size(cell.size)}"
 
 
 def _properties(binary: Binary) -> dict[str, str]:

@@ -33,10 +33,10 @@ def report(report: Report, *, color: bool = False, verbose: int = 0) -> str:
     blocks = [
         block
         for artifact in report.artifacts
-        for block in _artifact(artifact, report, style, verbose, grouped)
+        for block in binaries(artifact, report, style, verbose, grouped)
     ]
     blocks += sidecar_table.blocks(tables, style)
-    blocks += _findings(report, style)
+    blocks += findings(report, style)
     return "\n\n".join([*blocks, summary(report, style)]) + "\n"
 
 
@@ -50,8 +50,12 @@ def summary(report: Report, style: Style) -> str:
 # --- what is there ----------------------------------------------------------------------
 
 
-def _artifact(
-    artifact: Artifact, report: Report, style: Style, verbose: int, grouped: Container[str]
+def binaries(
+    artifact: Artifact,
+    report: Report,
+    style: Style,
+    verbose: int,
+    grouped: Container[str] = (),
 ) -> Iterator[str]:
     """A block for each binary; the artifact's own name once, where it holds several.
 
@@ -171,7 +175,7 @@ def _kernels(found: Sequence[Unit]) -> Iterator[str]:
 # --- what is wrong ----------------------------------------------------------------------
 
 
-def _findings(report: Report, style: Style) -> Iterator[str]:
+def findings(report: Report, style: Style) -> Iterator[str]:
     """Worst first; what many binaries have is told of one, with the names of the others."""
     found = groups(report.findings)
     for _, same_severity in groupby(found, key=lambda group: group.first.severity):

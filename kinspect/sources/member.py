@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 
 from kinspect.errors import KinspectError, Where
 from kinspect.limits import Limits
-from kinspect.model import Unreadable
+from kinspect.model import Unreadable, Wheel
 from kinspect.view import View
 
 #: between the levels of a breadcrumb: `x.whl!pkg/lib.so`
@@ -48,6 +48,10 @@ class Context:
     #: what the user named, and what it turned out to be
     root: str = ""
     kind: str = ""
+    #: what wheels say of themselves; None where nobody asks
+    wheels: list[Wheel] | None = None
+    #: whether the files of wheels are to be held to RECORD
+    record: bool = False
 
     def count(self, where: Where) -> None:
         """Count one more member; raise LimitExceeded beyond the limit."""

@@ -4,12 +4,17 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from kinspect.errors import InputError, KinspectError
 from kinspect.limits import DEFAULT, Limits
+from kinspect.model import Wheel
 from kinspect.sources import ar, magic, tree
 from kinspect.sources.member import Context, Member, Part, Wanted, unreadable
 from kinspect.view import File, View
+
+if TYPE_CHECKING:
+    import zipfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,11 @@ class Source:
         """
         return self.context.kind
 
+    @property
+    def wheels(self) -> tuple[Wheel, ...]:
+        """What the wheels among the members said of themselves, once these were read."""
+        return tuple(self.context.wheels or ())
+
     def members(self) -> Iterator[Part]:
         """Every file, in a stable order; each valid until the next is asked for."""
         if self.directory:
@@ -49,11 +59,13 @@ def open_source(
     limits: Limits = DEFAULT,
     exclude: tuple[str, ...] = (),
     wanted: Wanted | None = None,
+    record: bool | None = None,
 ) -> Source:
     """Open what the user named; raise InputError where there is nothing to read.
 
     `wanted` is asked, with the name, size and first bytes of each member of an archive,
-    whether it is worth inflating.
+    whether it is worth inflating. With `record` given, what wheels say of themselves is
+    read into `Source.wheels`; if it is true, their files are held to RECORD.
     """
     name = os.fspath(path)
     try:
@@ -63,6 +75,8 @@ def open_source(
     context = Context(limits, exclude, root=name)
     if wanted is not None:
         context.wanted = wanted
+    if record is not None:
+        context.wheels, context.record = [], record
     if stat.S_ISDIR(mode):
         context.kind = "image" if tree.image(name, context) else "directory"
         return Source(name, context, directory=True)
@@ -98,7 +112,7 @@ def _zip_kind(view: View) -> str:
         names = [info.filename for info in zip.directory(view)]
     except KinspectError:
         return "zip"  # its members will say what is wrong
-    if any(name.endswith(".dist-info/WHEEL") for name in names):
+    if zip.is_wheel(names):
         return "wheel"
     if any(name.endswith("/PKG-INFO") and name.count("/") == 1 for name in names):
         return "sdist"
@@ -111,7 +125,24 @@ def _zip(view: View, context: Context) -> Iterator[Part]:
     infos = zip.directory(view)
     if zip.is_conda(info.filename for info in infos):
         return packages.conda(view, infos, context)
+    if context.wheels is not None and zip.is_wheel(info.filename for info in infos):
+        return _wheel(view, infos, context)
     return zip.members(view, infos, context)
+
+
+def _wheel(view: View, infos: list["zipfile.ZipInfo"], context: Context) -> Iterator[Part]:
+    """The members of a wheel; on the way, what it says of itself."""
+    from kinspect.sources import wheel, zip  # noqa: PLC0415
+
+    try:
+        found, lost = wheel.read(view, infos, context)
+    except KinspectError as error:
+        yield unreadable(error, view.path)
+    else:
+        if context.wheels is not None:
+            context.wheels.append(found)
+        yield from lost
+    yield from zip.members(view, infos, context)
 
 
 def _head(view: View) -> bytes:

@@ -58,6 +58,11 @@ def directory(view: View) -> list[zipfile.ZipInfo]:
         raise FormatError(message, view.where()) from error
 
 
+def is_wheel(names: Iterable[str]) -> bool:
+    """Whether these are the files of a wheel (PyPA, "Binary distribution format")."""
+    return any(n.endswith(".dist-info/WHEEL") and n.count("/") == 1 for n in names)
+
+
 def is_conda(names: Iterable[str]) -> bool:
     """Whether these are the files of a `.conda` package (its format, version 2)."""
     found = set(names)
@@ -96,6 +101,33 @@ def members(
             continue
         if found is not None:
             yield Member(path, found)
+
+
+def content(view: View, info: zipfile.ZipInfo, path: str) -> Iterator[bytes]:
+    """A member's bytes, piece by piece; raise FormatError where it is damaged."""
+    data = _data(view, info, path)
+    if info.compress_type not in {STORED, DEFLATED}:
+        message = f"compression method {info.compress_type}; stored and deflate are read"
+        raise FormatError(message, data.where())
+    pieces = (
+        (
+            bytes(data.bytes(at, min(CHUNK, len(data) - at)))
+            for at in range(0, len(data), CHUNK)
+        )
+        if info.compress_type == STORED
+        else inflate.pieces(data, CHUNK)
+    )
+    size = crc = 0
+    for piece in pieces:
+        size += len(piece)
+        crc = inflate.crc32(piece, crc)
+        if size > info.file_size:
+            break
+        yield piece
+    if size != info.file_size or crc != info.CRC:
+        message = f"has {size} bytes or more with CRC {crc:08x}, the directory says"
+        message = f"{message} {info.file_size} and {info.CRC:08x}"
+        raise FormatError(message, data.where())
 
 
 def _data(view: View, info: zipfile.ZipInfo, path: str) -> View:

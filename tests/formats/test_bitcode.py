@@ -75,6 +75,12 @@ def test_padding_behind_the_last_block_is_no_part_of_it(layout):
         parse(data + bytes(12))
 
 
+def test_files_behind_one_another_are_refused_as_llvm_refuses_them(layout):
+    """What `ld -r` makes of the old driver's sections."""
+    with pytest.raises(FormatError, match="ld -r"):
+        parse(layout["gfx942"] + layout["gfx942"])
+
+
 def test_every_spoiled_byte_ends_in_a_result_or_a_format_error(layout):
     data = layout["gfx942"]
     good = sum(

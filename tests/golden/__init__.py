@@ -14,6 +14,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +41,7 @@ COMMANDS = (
     "verify --format junit",
     "verify --format sarif",
     "verify --format json",
+    "verify --format html",
 )
 
 
@@ -58,7 +60,9 @@ def made(name: str) -> str:
 
 def _told(command: str, name: str) -> str:
     code, out, err = _run([*command.split(), name])
-    if out.startswith(("{", "[")):
+    if out.startswith("<!DOCTYPE html>"):
+        out = _page(out)
+    elif out.startswith(("{", "[")):
         out = "\n".join(_compact(_bare(json.loads(out)))) + "\n"
     lines = [f"$ kinspect {command} {name}", out.rstrip("\n")]
     lines += [f"stderr: {line}" for line in err.splitlines()]
@@ -87,6 +91,17 @@ def _run(arguments: list[str]) -> tuple[int, str, str]:
     raise AssertionError(message)
 
 
+def _page(page: str) -> str:
+    """What a page has of its own, an element a line; the rest is the same each time."""
+    main = re.search("<main>\n(.*?)</main>", page, re.DOTALL)
+    data = re.search('id="data">(.*?)</script>', page, re.DOTALL)
+    assert main
+    assert data
+    main_ = re.sub("(?s)(What the rule means</summary>).*?(</details>)", r"\1…\2", main[1])
+    lines = re.sub("(?=<(?:section|tr|td|article|p|li|details|label)[ >])", "\n", main_)
+    return "\n".join([lines.strip(), *_compact(json.loads(data[1]))]) + "\n"
+
+
 def _bare(value: Any) -> Any:
     """Without the rules of SARIF: a new rule would change every file."""
     if isinstance(value, dict) and "runs" in value:
@@ -98,13 +113,13 @@ def _bare(value: Any) -> Any:
 
 
 def _compact(value: Any, indent: str = "", before: str = "") -> Iterator[str]:
-    """JSON with a line for each object that holds no other."""
+    """JSON with a line for each part that is short, or holds no other."""
     line = f"{indent}{before}{json.dumps(value, ensure_ascii=False)}"
     inner = value.values() if isinstance(value, dict) else value
     deep = isinstance(value, dict | list) and any(
         isinstance(part, dict | list) and part for part in inner
     )
-    if not deep and len(line) < 300:
+    if len(line) < (100 if deep else 300):
         yield line
         return
     if not isinstance(value, dict | list):

@@ -15,7 +15,7 @@ from lxml import etree
 
 from kinspect import schemas
 from kinspect.model import Artifact, Verdict
-from kinspect.render import github, gitlab, junit, markdown, sarif, text
+from kinspect.render import github, gitlab, html, junit, markdown, sarif, text
 from kinspect.render import json as as_json
 from tests.conftest import ROOT
 from tests.render import reports
@@ -62,6 +62,7 @@ GITLAB = jsonschema.Draft202012Validator(
 RENDERERS = {
     "text": text.report, "json": as_json.report, "junit": junit.report, "sarif": sarif.report,
     "github": github.report, "gitlab": gitlab.report, "markdown": markdown.report,
+    "html": html.report,
 }  # fmt: skip
 
 
@@ -358,9 +359,9 @@ def test_a_file_is_a_uri_in_sarif(path, uri):
 )
 def test_a_large_report_is_rendered_in_time_and_in_bounds(name, kind, seconds):
     made = other(kind)
-    begun = time.perf_counter()
+    begun = time.process_time()  # whatever else the machine does
     shown = RENDERERS[name](made)
-    assert time.perf_counter() - begun < seconds
+    assert time.process_time() - begun < seconds
     if name != "json":  # which leaves nothing out
         assert len(shown) < 10_000_000
 

@@ -1,0 +1,56 @@
+"""`kinspect audit`: the full picture, then the findings."""
+
+import click
+
+from kinspect import api
+from kinspect.cli import options
+from kinspect.cli.reporting import Reporting, reporting
+from kinspect.cli.requirements import requirements
+from kinspect.model import Report
+from kinspect.policy import Policy
+
+EPILOG = """\
+\b
+Examples:
+  kinspect audit dist/deep_ep-1.0-cp312-cp312-linux_x86_64.whl
+  kinspect audit --require gfx942 --format json wheel.whl | jq .artifacts[0].wheel
+  kinspect audit /opt/rocm/lib
+
+\b
+Exit codes are those of verify: 0 every requirement holds; 1 one is violated;
+2 could not tell.
+"""
+
+
+@click.command("audit", epilog=EPILOG)
+@options.paths
+@requirements
+@options.exclude
+@reporting
+@options.limit
+def command(
+    paths: tuple[str, ...],
+    policy: Policy,
+    exclude: tuple[str, ...],
+    reporting: Reporting,
+    limits: tuple[str, ...],
+) -> None:
+    """Show what an artifact runs on, target by target and library by library.
+
+    Then what verify has to say of it. The files of a wheel are also held to its RECORD,
+    which reads all of them.
+    """
+    report = api.verify(
+        paths,
+        policy,
+        limits=options.read_limits(limits),
+        exclude=exclude,
+        record=True,
+    )
+    reporting.end(report, _text)
+
+
+def _text(report: Report, *, color: bool, verbose: int) -> str:
+    from kinspect.render import audit  # noqa: PLC0415
+
+    return audit.report(report, color=color, verbose=verbose)

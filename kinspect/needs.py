@@ -1,0 +1,46 @@
+"""Which ROCm release a binary needs: the first whose runtime reads what is packed."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from kinspect.loader import coverage, units
+from kinspect.lookup import How
+from kinspect.model import Binary, Bundle, Form
+from kinspect.runtime import NEWEST, RUNTIMES, Runtime
+from kinspect.target import TargetID
+
+Release = tuple[int, int]
+
+
+def needs(binary: Binary, required: Iterable[TargetID]) -> set[tuple[str, Release]]:
+    """Each reason with its release: containers, and what serves the required targets."""
+    required = tuple(required)
+    found = {need for bundle in binary.bundles for need in _form_needs(bundle)}
+    for unit in units(binary):
+        for target in required:
+            for how in coverage(unit, target, NEWEST).hows:
+                if how is How.SPIRV:
+                    found.add(("SPIR-V", _since(lambda one: one.spirv)))
+                elif how is How.GENERIC and unit.compressed:
+                    found.add(
+                        ("a compressed generic code object", _since(_generic_compressed))
+                    )
+                elif how is How.GENERIC:
+                    found.add(("a generic code object", _since(lambda one: one.generic)))
+    return found
+
+
+def _generic_compressed(runtime: Runtime) -> bool:
+    return runtime.generic_compressed
+
+
+def _form_needs(bundle: Bundle) -> Iterator[tuple[str, Release]]:
+    if bundle.form is Form.KPACK:
+        yield "kpack", _since(lambda one: one.kpack)
+    version = bundle.version
+    if bundle.form is Form.CCOB and version in NEWEST.ccob:
+        yield f"CCOB version {version}", _since(lambda one: version in one.ccob)
+
+
+def _since(able: Callable[[Runtime], bool]) -> Release:
+    """The first generation that can."""
+    return next(one.since for one in RUNTIMES if able(one))
