@@ -54,9 +54,9 @@ def ends_well(call: Callable[..., object], *arguments: Any, **more: Any) -> bool
     return True
 
 
-def survives(data: bytes) -> Verdict:
+def survives(data: bytes, limits: Limits = DEFAULT) -> Verdict:
     """Read, judge and render: nothing may be raised, whatever the bytes are."""
-    found = artifact(data)
+    found = artifact(data, limits)
     policy = Policy()
     findings = checks.run([found], policy)
     verdict = checks.verdict([found], findings)
