@@ -40,7 +40,7 @@ def read(
 
     Raises FormatError where METADATA, WHEEL or RECORD can't be read.
     """
-    infos = {info.filename: info for info in entries if not info.is_dir()}
+    infos = {info.filename: info for info in entries if not zip.is_directory(info)}
     inside = _dist_info(infos, view)
     metadata = _headers(view, infos, f"{inside}METADATA")
     wheel = _headers(view, infos, f"{inside}WHEEL")

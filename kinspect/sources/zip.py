@@ -58,6 +58,11 @@ def directory(view: View) -> list[zipfile.ZipInfo]:
         raise FormatError(message, view.where()) from error
 
 
+def is_directory(info: zipfile.ZipInfo) -> bool:
+    """As `ZipInfo.is_dir`, which breaks on an empty name."""
+    return info.filename.endswith("/")
+
+
 def is_wheel(names: Iterable[str]) -> bool:
     """Whether these are the files of a wheel (PyPA, "Binary distribution format")."""
     return any(n.endswith(".dist-info/WHEEL") and n.count("/") == 1 for n in names)
@@ -85,7 +90,7 @@ def members(
         path = f"{view.path}{SEPARATOR}{info.filename}"
         try:
             context.count(Where(path))
-            if info.is_dir() or context.excludes(path):
+            if is_directory(info) or context.excludes(path):
                 continue
             if info.filename in twice:
                 message = "the archive holds this name more than once"

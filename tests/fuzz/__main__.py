@@ -37,7 +37,9 @@ def prepare() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (size, size))
 
 
-def batch(name: str, seed: int, runs: int) -> tuple[Counter[str], list[tuple[str, bytes, str]], float]:
+def batch(
+    name: str, seed: int, runs: int
+) -> tuple[Counter[str], list[tuple[str, bytes, str]], float]:
     """`runs` inputs for a target; what was read, what escaped, and the slowest."""
     random = Random(f"{name} {seed}")
     good = seeds()[name]
@@ -89,7 +91,9 @@ def main() -> int:
         own = sum(one == name for one, _, _ in escaped)
         total = counts[name].total() + own
         read = counts[name]["read"]
-        print(f"{name:16} {total:9,} inputs {read:9,} read {own:5} escaped, slowest {slowest[name]:.2f} s")
+        print(
+            f"{name:16} {total:9,} inputs {read:9,} read {own:5} escaped, slowest {slowest[name]:.2f} s"
+        )
     for number, (name, data, error) in enumerate(escaped[:50]):
         asked.findings.mkdir(exist_ok=True)
         path = asked.findings / f"{name}-{number:03}"

@@ -130,7 +130,9 @@ def _inflate_and_spoil(data: bytearray, random: Random, others: Sequence[bytes])
     """A compressed bundle whose contents are spoiled, and whose header is right."""
     import zstandard
 
-    inner = bytearray(random.choice([o for o in others if o.startswith(b"__CLANG")] or [b"x"]))
+    inner = bytearray(
+        random.choice([o for o in others if o.startswith(b"__CLANG")] or [b"x"])
+    )
     random.choice(MUTATIONS)(inner, random, others)
     payload = zstandard.compress(bytes(inner), 1)
     digest = hashlib.md5(bytes(inner), usedforsecurity=False).digest()[:8]

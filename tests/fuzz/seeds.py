@@ -47,7 +47,10 @@ def seeds() -> Mapping[str, tuple[bytes, ...]]:
         }
     )
     coff = tuple(d for d in samples if d.startswith(b"MZ")) or _coffs(pair)
-    names = (b"hipv4-amdgcn-amd-amdhsa--gfx942:sramecc+:xnack-", b"_Z18__device_stub__fooPi")
+    names = (
+        b"hipv4-amdgcn-amd-amdhsa--gfx942:sramecc+:xnack-",
+        b"_Z18__device_stub__fooPi",
+    )
     return {
         "binary": (*hosts, *elves, pair, *compressed, *images, *bitcode, *coff),
         "bitcode": bitcode,
@@ -134,11 +137,18 @@ def _archives(member: bytes) -> list[bytes]:
 
 def _coffs(fatbin: bytes) -> tuple[bytes, ...]:
     """A COFF object with two sections (Microsoft, "PE Format")."""
-    sections = ((b".hip_fat", fatbin), (b".hipFatB", struct.pack("<IIQQ", 0x48495046, 1, 0, 0)))
+    sections = (
+        (b".hip_fat", fatbin),
+        (b".hipFatB", struct.pack("<IIQQ", 0x48495046, 1, 0, 0)),
+    )
     at = 20 + 40 * len(sections)
     headers = bodies = b""
     for name, data in sections:
-        headers += struct.pack("<8s6I2HI", name, len(data), 0, len(data), at, 0, 0, 0, 0, 0x40000040)
+        headers += struct.pack(
+            "<8s6I2HI", name, len(data), 0, len(data), at, 0, 0, 0, 0, 0x40000040
+        )
         bodies += data
         at += len(data)
-    return (struct.pack("<2H3I2H", 0x8664, len(sections), 0, at, 0, 0, 0) + headers + bodies,)
+    head = struct.pack("<2H3I2H", 0x8664, len(sections), 0, at, 0, 0, 0)
+    no_strings = struct.pack("<I", 4)  # the table of long names follows the symbols
+    return (head + headers + bodies + no_strings,)

@@ -26,7 +26,7 @@ from kinspect.formats import (
     offload_binary,
 )
 from kinspect.hosts import coff, elf
-from kinspect.limits import MiB, Limits
+from kinspect.limits import Limits, MiB
 from kinspect.names import demangle, escape
 from kinspect.sources import open_source
 from kinspect.target import EntryID, TargetID
