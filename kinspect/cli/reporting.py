@@ -45,7 +45,7 @@ class Reporting:
             if name == "text":
                 styled = options.use_color(self._color, to_file=to_file)
                 told = text(report, color=styled, verbose=self._verbose)
-                return told if to_file else _fitted(told)
+                return told if to_file else fitted(told)
             found = import_module(RENDERERS[name]).report(report)
             return str(found)
 
@@ -60,7 +60,7 @@ class Reporting:
         raise click.exceptions.Exit(EXITS[report.verdict])
 
 
-def _fitted(text: str) -> str:
+def fitted(text: str) -> str:
     """Lines as wide as the terminal. A log keeps them whole: they can be searched."""
     if not sys.stdout.isatty():
         return text

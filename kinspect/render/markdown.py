@@ -41,10 +41,10 @@ def report(report: Report, room: int = BYTES) -> str:
     word, reason = matrix.verdict(report)
     reason = shortened(reason, _LENGTH)
     head = f"### {_MARKS[report.verdict]} kinspect: {word}: {prose(reason)}\n"
-    return _fitted([head, *_matrix(report), *_problems(report)], min(room, BYTES))
+    return fitted([head, *_matrix(report), *_problems(report)], min(room, BYTES))
 
 
-def _fitted(blocks: Iterable[str], room: int) -> str:
+def fitted(blocks: Iterable[str], room: int) -> str:
     kept: list[str] = []
     left_out = 0
     if room < _RESERVE:
@@ -71,17 +71,17 @@ def _matrix(report: Report) -> Iterator[str]:
         return
     heads = ["binary", "device code", *map(prose, report.required)]
     lacking = {(f.path, f.target) for f in report.findings if f.rule == "missing-bitcode"}
-    yield _row(heads)
-    yield _row(["---"] * len(heads))
+    yield row(heads)
+    yield row(["---"] * len(heads))
     for binary in binaries:
-        yield _row(
+        yield row(
             [
                 code(short_name(binary.path, report.artifacts)),
                 *_cells(binary, report, lacking),
             ]
         )
     for one in tables:
-        yield _row([code(one.name), one.facts, *map(_group_cell, one.cells)])
+        yield row([code(one.name), one.facts, *map(_group_cell, one.cells)])
     yield ""
 
 
@@ -112,7 +112,7 @@ def _cells(
             yield f"{kernels}, {size(cell.size)}{beside}"
 
 
-def _row(cells: Iterable[str]) -> str:
+def row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 

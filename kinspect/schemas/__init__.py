@@ -34,3 +34,8 @@ def kernel() -> str:
 def extraction() -> str:
     """The schema of the `manifest.json` that `kinspect extract` writes."""
     return read("extraction")
+
+
+def diff() -> str:
+    """The schema of `diff --format json`."""
+    return read("diff")

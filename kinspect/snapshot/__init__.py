@@ -11,8 +11,9 @@ from kinspect.snapshot.compare import (
     ResourceChange,
     compare,
 )
-from kinspect.snapshot.file import SNAPSHOT_VERSION, load, save, text
+from kinspect.snapshot.file import SNAPSHOT_VERSION, is_snapshot, load, save, text
 from kinspect.snapshot.model import (
+    UNKNOWN,
     BinaryRecord,
     Resources,
     Snapshot,
@@ -25,6 +26,7 @@ from kinspect.snapshot.taking import take
 
 __all__ = [
     "SNAPSHOT_VERSION",
+    "UNKNOWN",
     "BinaryRecord",
     "Change",
     "Comparison",
@@ -35,6 +37,7 @@ __all__ = [
     "TargetRecord",
     "UnitRecord",
     "compare",
+    "is_snapshot",
     "load",
     "of_artifacts",
     "record",

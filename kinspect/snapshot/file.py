@@ -44,6 +44,8 @@ class _Unit(msgspec.Struct):
     size: int
     targets: dict[str, _Target]
     kernels: dict[str, dict[str, Row]]
+    version: int | None = None
+    method: str | None = None
 
 
 class _Binary(msgspec.Struct):
@@ -131,16 +133,23 @@ def _binary(binary: BinaryRecord) -> Iterator[str]:
 
 
 def _unit(unit: UnitRecord) -> Iterator[str]:
-    yield f'    {{"form": {_json(unit.form)}, "size": {unit.size},\n'
+    yield f'    {{"form": {_json(unit.form)}, "size": {unit.size},'
+    yield f"{_compression(unit)}\n"
     facts = {
         name: {"size": one.size, "abi_version": one.abi_version}
         for name, one in unit.targets.items()
     }
     targets = ([f"      {_json(name)}: {_json(fact)}"] for name, fact in facts.items())
     yield from _listed('     "targets": {', targets, "     },\n")
-    names = sorted({name for one in unit.targets.values() for name in one.kernels})
+    names = sorted(unit.kernels)
     rows = ([f"      {_json(name)}: {_json(_of_kernel(unit, name))}"] for name in names)
     yield from _listed('     "kernels": {', rows, "     }}")
+
+
+def _compression(unit: UnitRecord) -> str:
+    if unit.version is None:
+        return ""
+    return f' "version": {unit.version}, "method": {_json(unit.method)},'
 
 
 def _of_kernel(unit: UnitRecord, name: str) -> dict[str, Resources]:
@@ -152,6 +161,21 @@ def _of_kernel(unit: UnitRecord, name: str) -> dict[str, Resources]:
 
 
 # --- read ---------------------------------------------------------------------------
+
+
+def is_snapshot(path: str) -> bool:
+    """Whether a file is a snapshot by its first bytes, or at least by its name."""
+    try:
+        with open(path, "rb") as raw:
+            head = raw.read(2)
+            raw.seek(0)
+            packed = head == _GZIP
+            stream: io.BufferedIOBase = gzip.GzipFile(fileobj=raw) if packed else raw
+            head = stream.read(4096).lstrip()
+    except (OSError, EOFError, zlib.error):
+        return False  # whoever reads it will say why
+    named = path.lower().endswith((".json", ".json.gz"))
+    return head.startswith(b"{") and (named or b'"snapshot_version"' in head)
 
 
 def load(path: str) -> Snapshot:
@@ -239,7 +263,7 @@ class _Reader:
             name: TargetRecord(one.size, one.abi_version, kernels[name])
             for name, one in unit.targets.items()
         }
-        return UnitRecord(unit.form, unit.size, targets)
+        return UnitRecord(unit.form, unit.size, targets, unit.version, unit.method)
 
     def _resources(self, row: Row) -> Resources:
         if len(row) != self._width:

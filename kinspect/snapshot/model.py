@@ -60,6 +60,16 @@ class UnitRecord:
     size: int
     #: by target ID, sorted
     targets: Mapping[str, TargetRecord] = field(default_factory=dict)
+    #: of a compressed bundle
+    version: int | None = None
+    method: str | None = None
+    #: of the bundle, as it was read just now; no part of a snapshot's file
+    index: int | None = field(default=None, compare=False)
+
+    @property
+    def kernels(self) -> set[str]:
+        """The names of its kernels, over all targets."""
+        return {name for one in self.targets.values() for name in one.kernels}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +155,7 @@ def _whole(binary: Binary) -> bool:
 
 
 def _contents(unit: UnitRecord) -> tuple[list[str], list[str], int]:
-    names = {name for target in unit.targets.values() for name in target.kernels}
-    return sorted(names), list(unit.targets), unit.size
+    return sorted(unit.kernels), list(unit.targets), unit.size
 
 
 def _artifact_name(path: str) -> str:
@@ -182,6 +191,9 @@ def _unit(unit: Unit, found: Found) -> UnitRecord:
         unit.bundles[0].form.value,
         sum(bundle.size for bundle in unit.bundles),
         {name: _target(entries[name], found) for name in sorted(entries)},
+        unit.bundles[0].version,
+        unit.bundles[0].method,
+        unit.index,
     )
 
 

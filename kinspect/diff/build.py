@@ -1,0 +1,98 @@
+"""From two builds to what changed between them."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+
+from kinspect.diff.bundles import moves
+from kinspect.diff.model import BinaryDiff, Changed, Diff, Rename, Side
+from kinspect.diff.packing import packing, targets
+from kinspect.diff.renames import renames
+from kinspect.snapshot import (
+    UNKNOWN,
+    BinaryRecord,
+    Change,
+    Lists,
+    Resources,
+    compare,
+)
+
+
+def diff(old: Side, new: Side) -> Diff:
+    """What the new build lost, gained and changed."""
+    found = compare(old.snapshot, new.snapshot)
+    binaries = tuple(map(_binary, found.changes))
+    return Diff(old, new, binaries, found.lost, found.new)
+
+
+def _binary(change: Change) -> BinaryDiff:
+    names = _renamed(change)
+    renamed = {
+        target: {
+            name: names[name]
+            for name in lost
+            if name in names and names[name] in change.new_kernels.get(target, ())
+        }
+        for target, lost in change.lost_kernels.items()
+    }
+    now = {target: set(pairs.values()) for target, pairs in renamed.items()}
+    return BinaryDiff(
+        change,
+        _without(change.lost_kernels, renamed),
+        _without(change.new_kernels, now),
+        tuple(_renames(renamed)),
+        tuple(moves(change.old, change.new, names)),
+        tuple(sorted(_resources(change, renamed), key=_place)),
+        tuple(targets(change.old, change.new)),
+        (packing(change.old), packing(change.new)),
+    )
+
+
+def _renamed(change: Change) -> dict[str, str]:
+    """Of kernels whose name is on one side only, whatever the target."""
+    lost = {name for names in change.lost_kernels.values() for name in names}
+    gained = {name for names in change.new_kernels.values() for name in names}
+    if not lost or not gained:
+        return {}
+    before = {name for unit in change.old.units for name in unit.kernels}
+    after = {name for unit in change.new.units for name in unit.kernels}
+    return renames(lost - after, gained - before)
+
+
+def _without(lists: Lists, names: Mapping[str, Collection[str]]) -> Lists:
+    rest = {
+        target: tuple(name for name in found if name not in names.get(target, ()))
+        for target, found in lists.items()
+    }
+    return {target: found for target, found in rest.items() if found}
+
+
+def _renames(renamed: Mapping[str, Mapping[str, str]]) -> Iterator[Rename]:
+    where: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for target, pairs in renamed.items():
+        for pair in pairs.items():
+            where[pair].append(target)
+    for (old, new), found in sorted(where.items()):
+        yield Rename(old, new, tuple(sorted(found)))
+
+
+def _place(one: Changed) -> tuple[str, str]:
+    return one.target, one.kernel
+
+
+def _resources(
+    change: Change, renamed: Mapping[str, Mapping[str, str]]
+) -> Iterator[Changed]:
+    for one in change.resources:
+        yield Changed(one.target, one.kernel, one.kernel, one.old, one.new)
+    for target, pairs in renamed.items():
+        for old, new in pairs.items():
+            before, after = _row(change.old, target, old), _row(change.new, target, new)
+            if before != after and UNKNOWN not in (before, after):
+                yield Changed(target, new, old, before, after)
+
+
+def _row(binary: BinaryRecord, target: str, kernel: str) -> Resources:
+    for unit in binary.units:
+        if target in unit.targets and kernel in unit.targets[target].kernels:
+            return unit.targets[target].kernels[kernel]
+    return UNKNOWN
