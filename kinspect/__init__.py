@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         Verdict,
     )
     from kinspect.policy import Ignore, Policy
+    from kinspect.sources.named import Installed
     from kinspect.target import EntryID, MachineFlags, Mode, TargetID, parse_required
 
 #: where each public name lives; imported at its first use, so that the command line pays
@@ -82,6 +83,7 @@ _HOMES: Final = {
         "Ignore",
         "Policy",
     ),
+    "kinspect.sources.named": ("Installed",),
     "kinspect.target": (
         "EntryID",
         "MachineFlags",
@@ -113,6 +115,7 @@ __all__ = [
     "FormatError",
     "Ignore",
     "InputError",
+    "Installed",
     "KinspectError",
     "LimitExceeded",
     "Limits",

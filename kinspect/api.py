@@ -15,12 +15,10 @@ from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Artifact, Binary, Report, SideFile, Unreadable
 from kinspect.names import demangle
 from kinspect.policy import Policy
-from kinspect.sources import Member, Part, open_source
+from kinspect.sources import Installed, Member, Named, Part, open_source
 from kinspect.version import __version__
 from kinspect.view import View
 from kinspect.walk import Packed, each_bundle, each_content, read_binary, worth_reading
-
-Path = str | os.PathLike[str]
 
 #: files that libraries find their kernels by, or in, though they are no binaries
 SIDE_FILE: Final = re.compile(
@@ -29,14 +27,14 @@ SIDE_FILE: Final = re.compile(
 
 
 def inspect(
-    path: Path,
+    path: Named,
     *,
     limits: Limits = DEFAULT,
     code_objects: bool = True,
     exclude: tuple[str, ...] = (),
     record: bool = False,
 ) -> Artifact:
-    """Read everything that kinspect can tell of an artifact.
+    """Read everything that kinspect can tell of an artifact: a path, or `Installed`.
 
     `code_objects=False` lists entries only: it opens no code object and inflates just
     the head of a compressed bundle. `record` holds every file of a wheel to the wheel's
@@ -50,7 +48,7 @@ def inspect(
 
 
 def inspect_all(
-    paths: Iterable[Path],
+    paths: Iterable[Named],
     *,
     limits: Limits = DEFAULT,
     code_objects: bool = True,
@@ -81,7 +79,7 @@ def _together(
 
 
 def _read(
-    path: Path,
+    path: Named,
     limits: Limits,
     exclude: tuple[str, ...],
     *,
@@ -105,6 +103,7 @@ def _read(
         tuple(found.unreadable),
         tuple(found.side_files.values()),
         source.wheels,
+        source.distribution,
     )
 
 
@@ -145,7 +144,7 @@ def _side_file(part: Member, limits: Limits) -> SideFile:
 
 
 def verify(
-    paths: Path | Iterable[Path],
+    paths: Named | Iterable[Named],
     policy: Policy | None = None,
     *,
     limits: Limits = DEFAULT,
@@ -159,7 +158,7 @@ def verify(
     RECORD.
     """
     policy = policy or Policy()
-    names = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    names = [paths] if isinstance(paths, str | os.PathLike | Installed) else list(paths)
     read = [_inspected(name, limits, exclude, record=record) for name in names]
     artifacts = _together(read, limits, code_objects=True)
     findings = checks.run(artifacts, policy)
@@ -174,13 +173,14 @@ def verify(
 
 
 def _inspected(
-    path: Path, limits: Limits, exclude: tuple[str, ...], *, record: bool
+    path: Named, limits: Limits, exclude: tuple[str, ...], *, record: bool
 ) -> Artifact:
     try:
         return _read(path, limits, exclude, code_objects=True, record=record)
     except InputError as error:
-        unreadable = Unreadable(error.message, Where(os.fspath(path)))
-        return Artifact(os.fspath(path), "missing", unreadable=(unreadable,))
+        unreadable = Unreadable(error.message, Where(error.path))
+        name = str(path) if isinstance(path, Installed) else os.fspath(path)
+        return Artifact(name, "missing", unreadable=(unreadable,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +206,7 @@ class KernelRow:
 
 
 def kernels(
-    path: Path, *, limits: Limits = DEFAULT, problems: list[Unreadable] | None = None
+    path: Named, *, limits: Limits = DEFAULT, problems: list[Unreadable] | None = None
 ) -> Iterator[KernelRow]:
     """Every kernel of an artifact, as it is read: memory stays bounded by one bundle.
 

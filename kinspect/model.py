@@ -325,6 +325,13 @@ class Artifact:
     side_files: tuple[SideFile, ...] = ()
     #: what the wheels in it say of themselves; of a wheel, what it says itself
     wheels: tuple[Wheel, ...] = ()
+    #: name and version of an installed distribution
+    distribution: str = ""
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether its members are files of their own, below its path."""
+        return self.kind in {"directory", "installed"}
 
     @property
     def device_code(self) -> bool:

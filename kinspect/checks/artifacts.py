@@ -22,7 +22,8 @@ def no_device_code(artifact: Artifact, _: Policy) -> Iterator[Finding]:
         message = "no HIP device code in this binary"
     else:
         count = len(artifact.binaries)
-        message = f"none of the {count} binaries carries HIP device code"
+        whole = f" of {artifact.distribution}" if artifact.distribution else ""
+        message = f"none of the {count} binaries{whole} carries HIP device code"
     hint = "check that the HIP sources were compiled by hipcc or clang -x hip, and linked"
     yield finding("no-device-code", artifact.path, message, hint=hint)
 

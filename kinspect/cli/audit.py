@@ -8,6 +8,7 @@ from kinspect.cli.reporting import Reporting, reporting
 from kinspect.cli.requirements import requirements
 from kinspect.model import Report
 from kinspect.policy import Policy
+from kinspect.sources import Named
 
 EPILOG = """\
 \b
@@ -23,13 +24,13 @@ Exit codes are those of verify: 0 every requirement holds; 1 one is violated;
 
 
 @click.command("audit", epilog=EPILOG)
-@options.paths
+@options.artifacts
 @requirements
 @options.exclude
 @reporting
 @options.limit
 def command(
-    paths: tuple[str, ...],
+    paths: tuple[Named, ...],
     policy: Policy,
     exclude: tuple[str, ...],
     reporting: Reporting,

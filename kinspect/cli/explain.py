@@ -16,6 +16,7 @@ from kinspect.names import escape
 from kinspect.policy import Policy
 from kinspect.render.explain import explain, kernels_of
 from kinspect.runtime import NEWEST, Runtime, runtime
+from kinspect.sources import Named
 from kinspect.target import TargetID, parse_required
 
 EPILOG = """\
@@ -32,7 +33,7 @@ gfx942:sramecc+:xnack- and MI355X as gfx950:sramecc+:xnack- unless HSA_XNACK=1 i
 
 
 @click.command("explain", epilog=EPILOG)
-@options.paths
+@options.artifacts
 @click.option(
     "-d", "--device", "devices", metavar="TARGET", multiple=True, required=True,
     help="The device, such as gfx950 or gfx942:sramecc+:xnack-. Repeatable.",
@@ -51,7 +52,7 @@ gfx942:sramecc+:xnack- and MI355X as gfx950:sramecc+:xnack- unless HSA_XNACK=1 i
 @options.exclude
 @options.limit
 def command(
-    paths: tuple[str, ...],
+    paths: tuple[Named, ...],
     devices: tuple[str, ...],
     globs: tuple[str, ...],
     rocm: str | None,

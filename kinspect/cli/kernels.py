@@ -12,6 +12,7 @@ from kinspect.cli.exit import Exit
 from kinspect.errors import TargetError, UsageError
 from kinspect.model import Unreadable
 from kinspect.names import demangle, escape
+from kinspect.sources import Named
 from kinspect.target import TargetID
 
 EPILOG = """\
@@ -24,7 +25,7 @@ Examples:
 
 
 @click.command("kernels", epilog=EPILOG)
-@options.paths
+@options.artifacts
 @click.option(
     "-t", "--target", "targets", metavar="TARGET", multiple=True,
     help="Only code objects for this target. Repeatable.",
@@ -39,7 +40,7 @@ Examples:
 )  # fmt: skip
 @options.limit
 def command(
-    paths: tuple[str, ...],
+    paths: tuple[Named, ...],
     targets: tuple[str, ...],
     globs: tuple[str, ...],
     format_: str,

@@ -5,6 +5,7 @@ import click
 from kinspect import api
 from kinspect.cli import options
 from kinspect.cli.exit import Exit
+from kinspect.sources import Named
 from kinspect.version import __version__
 
 EPILOG = """\
@@ -20,7 +21,7 @@ leads to its compressed bundle; inflated-offset says where in it the entry lies.
 
 
 @click.command("list", epilog=EPILOG)
-@options.paths
+@options.artifacts
 @click.option(
     "--format", "formats", metavar="NAME[=FILE]", multiple=True,
     help=f"text or json. {options.FORMAT_HELP}",
@@ -31,7 +32,7 @@ leads to its compressed bundle; inflated-offset says where in it the entry lies.
 @options.no_color
 @options.limit
 def command(
-    paths: tuple[str, ...],
+    paths: tuple[Named, ...],
     formats: tuple[str, ...],
     verbose: int,
     color: bool | None,

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from functools import update_wrapper
 from typing import Any, Final, TypeVar
 
 import click
@@ -10,6 +11,7 @@ import click
 from kinspect.cli import files
 from kinspect.errors import OutputError, UsageError
 from kinspect.limits import DEFAULT, Limits
+from kinspect.sources.named import Installed
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -20,6 +22,45 @@ paths = click.argument(
     required=True,
     type=click.Path(),
 )
+
+_artifacts = (
+    click.argument("paths", metavar="[PATH...]", nargs=-1, type=click.Path()),
+    click.option(
+        "--installed", metavar="NAME", multiple=True,
+        help="A distribution that is installed: the files in its RECORD. Repeatable.",
+    ),
+    click.option(
+        "--python", metavar="PATH", type=click.Path(),
+        help="Where --installed looks: an interpreter, its prefix, or a site-packages"
+        " directory [default: the environment of kinspect].",
+    ),
+)  # fmt: skip
+
+
+def artifacts(command: F) -> F:
+    """Add PATH..., --installed and --python to a command, which gets them as `paths`."""
+
+    def with_artifacts(
+        *,
+        paths: tuple[str, ...],
+        installed: tuple[str, ...],
+        python: str | None,
+        **others: Any,
+    ) -> Any:
+        if not paths and not installed:
+            message = "Missing argument 'PATH...', or --installed NAME."
+            raise click.UsageError(message)
+        if python is not None and not installed:
+            message = "--python says where --installed NAME looks, and there is none"
+            raise UsageError(message)
+        named = (Installed(name, python) for name in installed)
+        return command(paths=(*paths, *named), **others)
+
+    wrapped: Callable[..., Any] = update_wrapper(with_artifacts, command)
+    for option in reversed(_artifacts):
+        wrapped = option(wrapped)
+    return wrapped  # type: ignore[return-value]
+
 
 limit = click.option(
     "--limit",

@@ -8,6 +8,7 @@ from kinspect.cli.reporting import Reporting, reporting
 from kinspect.cli.requirements import requirements
 from kinspect.model import Report
 from kinspect.policy import Policy
+from kinspect.sources import Named
 
 EPILOG = """\
 \b
@@ -15,6 +16,7 @@ Examples:
   kinspect verify build/lib/deep_ep_cpp*.so
   kinspect verify --require "$PYTORCH_ROCM_ARCH" dist/deep_ep_cpp.so
   kinspect verify --require gfx942:xnack+ --kernel '*dispatch*' libfoo.so
+  kinspect verify --installed deep_ep --python .venv
   kinspect verify --format text --format json=report.json libfoo.so
 
 \b
@@ -24,13 +26,13 @@ Exit codes: 0 every requirement holds; 1 a requirement is violated;
 
 
 @click.command("verify", epilog=EPILOG)
-@options.paths
+@options.artifacts
 @requirements
 @options.exclude
 @reporting
 @options.limit
 def command(
-    paths: tuple[str, ...],
+    paths: tuple[Named, ...],
     policy: Policy,
     exclude: tuple[str, ...],
     reporting: Reporting,

@@ -42,7 +42,7 @@ def place_of(artifact: Artifact, binary: Binary) -> Place:
         if outer.endswith(".whl"):
             inner = DATA.sub("", inner, count=1)
         return Place(outer + mark, posixpath.normpath(inner))
-    if artifact.kind == "directory":
+    if artifact.on_disk:
         root = artifact.path.rstrip("/") + "/"
         return Place(root, posixpath.normpath(binary.path.removeprefix(root)))
     directory, slash, name = binary.path.rpartition("/")

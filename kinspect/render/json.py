@@ -54,9 +54,11 @@ def dump(value: Value) -> str:
 
 
 def artifact(artifact: Artifact, *, code_objects: bool) -> Value:
+    named = {"distribution": artifact.distribution} if artifact.distribution else {}
     value: Value = {
         "path": artifact.path,
         "kind": artifact.kind,
+        **named,
         "binaries": [_binary(one, code_objects=code_objects) for one in artifact.binaries],
         "unreadable": [_unreadable(one) for one in artifact.unreadable],
     }

@@ -22,7 +22,9 @@ def listing(artifacts: Iterable[Artifact], *, color: bool = False, verbose: int 
         blocks += [_unreadable(part, style) for part in artifact.unreadable]
         silent = not any(b.bundles or b.bitcode or b.unreadable for b in artifact.binaries)
         if silent and not artifact.unreadable:
-            blocks.append(f"{escape(artifact.path)}   no HIP device code")
+            blocks.append(
+                f"{escape(artifact.distribution or artifact.path)}   no HIP device code"
+            )
     return "\n\n".join(blocks) + "\n"
 
 

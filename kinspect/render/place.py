@@ -15,7 +15,7 @@ def outer(path: str, artifacts: Iterable[Artifact]) -> tuple[str, str]:
             return path, ""
         if path.startswith(f"{artifact.path}!"):
             return artifact.path, path[len(artifact.path) + 1 :]
-        if artifact.kind == "directory" and path.startswith(artifact.path):
+        if artifact.on_disk and path.startswith(artifact.path):
             file, _, inner = path[len(artifact.path) :].partition("!")
             return artifact.path + file, inner
     file, _, inner = path.partition("!")
@@ -27,7 +27,7 @@ def short_name(path: str, artifacts: tuple[Artifact, ...]) -> str:
     if len(artifacts) != 1:
         return path
     whole = artifacts[0].path
-    start = f"{whole.rstrip('/')}/" if artifacts[0].kind == "directory" else f"{whole}!"
+    start = f"{whole.rstrip('/')}/" if artifacts[0].on_disk else f"{whole}!"
     return path.removeprefix(start) or path
 
 
@@ -35,7 +35,7 @@ def stable_name(path: str, artifacts: tuple[Artifact, ...]) -> str:
     """A name for a binary that stays when the artifact moves or gets a new version."""
     file, inner = outer(path, artifacts)
     for artifact in artifacts:
-        if artifact.kind == "directory" and file.startswith(artifact.path):
+        if artifact.on_disk and file.startswith(artifact.path):
             return f"{file[len(artifact.path) :].lstrip('/')}!{inner}"
     name = file.rstrip("/").rsplit("/", 1)[-1]
     if name.endswith(".whl"):

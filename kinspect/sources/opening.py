@@ -2,8 +2,9 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kinspect.errors import InputError, KinspectError
@@ -11,6 +12,7 @@ from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Wheel
 from kinspect.sources import ar, magic, tree
 from kinspect.sources.member import Context, Member, Part, Wanted, unreadable
+from kinspect.sources.named import Installed, Named
 from kinspect.view import File, View
 
 if TYPE_CHECKING:
@@ -23,15 +25,18 @@ class Source:
 
     path: str
     context: Context
-    directory: bool = False
+    #: what reads it
+    parts: Callable[[], Iterator[Part]]
+    #: name and version of an installed distribution
+    distribution: str = ""
 
     @property
     def kind(self) -> str:
         """What the user would call it.
 
-        `file`, `directory`, `wheel`, `zip`, `conda`, `tar`, `archive`, `deb`, `rpm` or
-        `image`; once its members were read, a tar may be an `image`, `conda` or `sdist`,
-        or just `compressed`.
+        `file`, `directory`, `installed`, `wheel`, `zip`, `conda`, `tar`, `archive`, `deb`,
+        `rpm` or `image`; once its members were read, a tar may be an `image`, `conda` or
+        `sdist`, or just `compressed`.
         """
         return self.context.kind
 
@@ -42,19 +47,12 @@ class Source:
 
     def members(self) -> Iterator[Part]:
         """Every file, in a stable order; each valid until the next is asked for."""
-        if self.directory:
-            for part in tree.members(self.path, self.context):
-                yield from _expanded(part, self.context)
-            return
-        file = File(self.path)
-        try:
-            yield from _expanded(Member(self.path, View(file, self.path)), self.context)
-        finally:
-            file.close()
+        for part in self.parts():
+            yield from _expanded(part, self.context)
 
 
 def open_source(
-    path: str | os.PathLike[str],
+    path: Named,
     *,
     limits: Limits = DEFAULT,
     exclude: tuple[str, ...] = (),
@@ -67,19 +65,21 @@ def open_source(
     whether it is worth inflating. With `record` given, what wheels say of themselves is
     read into `Source.wheels`; if it is true, their files are held to RECORD.
     """
-    name = os.fspath(path)
-    try:
-        mode = os.stat(name).st_mode
-    except OSError as error:
-        raise InputError(error.strerror or str(error), name) from error
-    context = Context(limits, exclude, root=name)
+    context = Context(limits, exclude)
     if wanted is not None:
         context.wanted = wanted
     if record is not None:
         context.wheels, context.record = [], record
+    if isinstance(path, Installed):
+        return _installed(path, context)
+    name = context.root = os.fspath(path)
+    try:
+        mode = os.stat(name).st_mode
+    except OSError as error:
+        raise InputError(error.strerror or str(error), name) from error
     if stat.S_ISDIR(mode):
         context.kind = "image" if tree.image(name, context) else "directory"
-        return Source(name, context, directory=True)
+        return Source(name, context, partial(tree.members, name, context))
     if not stat.S_ISREG(mode):
         message = "not a regular file: a pipe, a socket or a device"
         raise InputError(message, name)
@@ -88,7 +88,25 @@ def open_source(
         context.kind = _kind(View(file, name))
     finally:
         file.close()
-    return Source(name, context)
+    return Source(name, context, partial(_file, name))
+
+
+def _installed(name: Installed, context: Context) -> Source:
+    from kinspect.sources import installed  # noqa: PLC0415
+
+    found = installed.find(name)
+    context.root, context.kind = found.root, "installed"
+    parts = partial(installed.members, found, context)
+    return Source(found.root, context, parts, found.label)
+
+
+def _file(path: str) -> Iterator[Part]:
+    """The file itself."""
+    file = File(path)
+    try:
+        yield Member(path, View(file, path))
+    finally:
+        file.close()
 
 
 def _kind(view: View) -> str:

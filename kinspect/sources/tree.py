@@ -29,59 +29,91 @@ def image(path: str, context: Context) -> "DirectoryStore | None":
 
 
 def members(path: str, context: Context) -> Iterator[Part]:
-    """The files below a directory, sorted; symbolic links followed once.
+    """The files below a directory, sorted; each once, under its real name if it has one.
 
-    Special files are never opened. What can't be read is told. An image layout gives the
-    files of its images.
+    What only a symbolic link leads to comes last. Special files are never opened. What
+    can't be read is told. An image layout gives the files of its images.
     """
-    seen: set[tuple[int, int]] = set()
-    yield from _walk(path, context, seen)
+    tree = _Tree(context)
+    links = [path]
+    for link in links:  # grows on the way
+        yield from tree.below(link, links)
 
 
-def _walk(path: str, context: Context, seen: set[tuple[int, int]]) -> Iterator[Part]:
-    if store := image(path, context):
-        from kinspect.sources.image import members as of_image  # noqa: PLC0415
+class _Tree:
+    """A walk that visits each file and directory once."""
 
-        yield from of_image(store, context)
-        return
-    try:
-        names = sorted(os.listdir(path))
-    except OSError as error:
-        yield unreadable(InputError(error.strerror or str(error), path), path)
-        return
-    for name in names:
-        child = os.path.join(path, name)
-        if any(fnmatchcase(name, g) or fnmatchcase(child, g) for g in context.exclude):
-            continue
-        try:
-            status = os.stat(child)
-        except OSError as error:
-            if not os.path.islink(child):  # a dangling link has no bytes to judge
-                yield unreadable(InputError(error.strerror or str(error), child), child)
-            continue
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._seen: set[tuple[int, int]] = set()
+
+    def below(self, path: str, links: list[str]) -> Iterator[Part]:
+        """The files there and below; symbolic links are put aside.
+
+        Without recursion: a path may have more levels than Python's stack.
+        """
+        stack = [iter([path])]
+        while stack:
+            child = next(stack[-1], None)
+            if child is None:
+                stack.pop()
+                continue
+            if child != path and os.path.islink(child):
+                links.append(child)
+                continue
+            try:
+                mode = self._mode(child)
+                if stat.S_ISREG(mode):
+                    yield from file(child, self._context)
+                elif stat.S_ISDIR(mode):
+                    yield from self._directory(child, stack)
+            except OSError as error:
+                if not os.path.islink(child):  # a dangling link has no bytes to judge
+                    reason = InputError(error.strerror or str(error), child)
+                    yield unreadable(reason, child)
+
+    def _directory(self, path: str, stack: list[Iterator[str]]) -> Iterator[Part]:
+        """The files of an image; what is in another directory is put on the stack."""
+        store = image(path, self._context)
+        if store is None:
+            stack.append(self._children(path))
+            return
+        from kinspect.sources import image as images  # noqa: PLC0415
+
+        yield from images.members(store, self._context)
+
+    def _mode(self, path: str) -> int:
+        """What kind of file it is; 0 if it was seen already."""
+        status = os.stat(path)
         identity = (status.st_dev, status.st_ino)
-        if identity not in seen:
-            seen.add(identity)
-            yield from _one(child, status.st_mode, context, seen)
+        if identity in self._seen:
+            return 0
+        self._seen.add(identity)
+        return status.st_mode
+
+    def _children(self, path: str) -> Iterator[str]:
+        """The paths in a directory that are not excluded, sorted."""
+        globs = self._context.exclude
+        names = sorted(os.listdir(path))
+        paths = ((name, os.path.join(path, name)) for name in names)
+        return iter(
+            [
+                child
+                for name, child in paths
+                if not any(fnmatchcase(name, g) or fnmatchcase(child, g) for g in globs)
+            ]
+        )
 
 
-def _one(
-    path: str, mode: int, context: Context, seen: set[tuple[int, int]]
-) -> Iterator[Part]:
-    if stat.S_ISDIR(mode):
-        yield from _walk(path, context, seen)
-    elif stat.S_ISREG(mode):
-        yield from _file(path, context)
-
-
-def _file(path: str, context: Context) -> Iterator[Part]:
+def file(path: str, context: Context) -> Iterator[Part]:
+    """A file of a directory, open until the next one is asked for."""
     try:
         context.count(Where(path))
-        file = File(path)
+        opened = File(path)
     except KinspectError as error:
         yield unreadable(error, path)
         return
     try:
-        yield Member(path, View(file, path))
+        yield Member(path, View(opened, path))
     finally:
-        file.close()
+        opened.close()
