@@ -388,6 +388,21 @@ def test_what_is_beyond_the_limits_is_told():
     assert "left out" in markdown.report(reports.wide_report(1, 6000))
 
 
+@pytest.mark.parametrize("binaries", [1, 3000])
+def test_suites_that_are_left_out_fail_all_the_same(monkeypatch, binaries):
+    """Passing suites go first, and one case stands for all that there is no room for."""
+    made = reports.wide_report(binaries, 2000)
+    monkeypatch.setattr(junit, "BYTES", 50_000)
+    text = junit.report(made)
+    assert len(text) < 150_000
+    root = etree.fromstring(text.encode())
+    DTD.assertValid(root)
+    assert root[-1].get("name") == "kinspect: left out"
+    assert root[-1].get("failures") == "1"
+    assert int(root.get("failures")) == len(root.findall(".//failure")) > 10
+    assert "suites left out" in text
+
+
 def test_the_files_of_others_are_as_they_came():
     assert "OASIS" in (SCHEMAS / "README.md").read_text("utf-8")
     assert "Permission is hereby granted" in Path(SCHEMAS / "junit-10.xsd").read_text(
