@@ -14,7 +14,7 @@ from cmarkgfm.cmark import Options
 from lxml import etree
 
 from kinspect import schemas
-from kinspect.model import Artifact, Verdict
+from kinspect.model import Artifact, Finding, Report, Severity, Verdict
 from kinspect.render import github, gitlab, html, junit, markdown, sarif, text
 from kinspect.render import json as as_json
 from tests.conftest import ROOT
@@ -222,6 +222,33 @@ def test_github_commands_are_ours_alone(report):
             assert properties.keys() <= {"file", "title"}
             assert properties["title"]
             assert data
+
+
+def test_what_an_annotation_says_is_what_was_found():
+    """Percent signs too: the runner takes back what looks like an escape."""
+    finding = Finding(
+        "unreadable",
+        Severity.ERROR,
+        "./a%0A,b:c.so",
+        "100%25 of 50%\nx, y::z",
+        "100%, or %3A",
+    )
+    made = Report("1.0", ("gfx942",), (), (finding,), Verdict.UNKNOWN)
+    (name, properties, data), *_ = commands(github.report(made))
+    assert name == "error"
+    assert properties == {"file": "a%0A,b:c.so", "title": "unreadable (./a%0A,b:c.so)"}
+    assert data == "100%25 of 50%\\x0ax, y::z\nhint: 100%, or %3A"
+
+
+@pytest.mark.parametrize(
+    ("path", "file"),
+    [("./dist/x.whl!lib.so", "dist/x.whl"), ("x.so", "x.so"), ("../x.so", "../x.so")],
+)
+def test_gitlab_gets_the_file_on_disk(path, file):
+    finding = Finding("unreadable", Severity.ERROR, path, "it ends early")
+    made = Report("1.0", ("gfx942",), (), (finding,), Verdict.UNKNOWN)
+    (issue,) = json.loads(gitlab.report(made))
+    assert issue["location"]["path"] == file
 
 
 ELEMENTS = {
