@@ -150,7 +150,11 @@ data = open("librocshmem_device_gfx942.bc", "rb").read()
 open("wrapped_gfx942.bc", "wb").write(struct.pack("<5I", 0x0B17C0DE, 0, 20, len(data), 0xE0) + data)
 P
 
-cp ./*.so ./*.hipfb ./*.co ./*.bin ./*.a ./*.bc executable "$OUT"
+# --- split for kpack: host and archives; of the second one, gfx950's is left out ---------
+python3 "$HERE/splitter.py" per_tu_both.so kpack_per_tu.so lib/libper_tu.so zstd none
+python3 "$HERE/splitter.py" deep_ep_both.so kpack_deep_ep.so deep_ep/deep_ep_cpp.so zstd -
+
+cp ./*.so ./*.kpack ./*.hipfb ./*.co ./*.bin ./*.a ./*.bc executable "$OUT"
 cp ./*.obj rdc_old_driver.o rdc_misspelled.o rdc_merged.o rdc_merged_one_each.o rdc_new_driver.o per_tu.o rdc_gfx942_only.o "$OUT"
 rm -f "$OUT"/rocshmem_*.bc "$OUT"/librocshmem_team*.bc
 echo "built into $OUT"

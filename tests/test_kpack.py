@@ -6,10 +6,12 @@ loader.cpp (rocm-systems shared/kpack) and hip_fatbin.cpp, not from what kinspec
 
 import json
 import os
+import sys
 import tarfile
 import tracemalloc
 import zipfile
 from pathlib import Path
+from unittest.mock import patch
 
 import jsonschema
 import pytest
@@ -19,9 +21,11 @@ from kinspect import (
     Limits,
     Policy,
     Severity,
+    TargetID,
     Unreadable,
     Verdict,
     api,
+    cli,
     inspect,
     inspect_all,
     parse_required,
@@ -34,6 +38,7 @@ from kinspect.model import Report
 from kinspect.render import json as as_json
 from kinspect.render import text
 from kinspect.runtime import runtime
+from kinspect.uri import entry_uri
 from kinspect.view import File, Memory, View
 from kinspect.walk import Packed, each_bundle, each_content
 from tests.hosts import test_coff
@@ -546,6 +551,41 @@ def test_a_file_by_itself_finds_what_lies_around_it(tmp_path, monkeypatch):
     assert verify(tmp_path / "link.so").verdict is Verdict.PASS
 
 
+def test_archives_in_the_directory_of_the_host_itself(tmp_path, monkeypatch):
+    host = split_host(NAME, "foo_@GFXARCH@.kpack")
+    (tmp_path / "libfoo.so").write_bytes(host)
+    (tmp_path / "foo_gfx942.kpack").write_bytes(packed("gfx942", ["a"]))
+    monkeypatch.chdir(tmp_path)
+    for path in ("libfoo.so", "./libfoo.so", ".", str(tmp_path / "libfoo.so")):
+        assert verify(path, require("gfx942")).verdict is Verdict.PASS
+    (found,) = verify("libfoo.so", require("gfx950")).findings
+    assert found.message.endswith("no foo_gfx950.kpack or foo_gfx9-4-generic.kpack")
+
+
+def test_a_directory_for_each_target(tmp_path):
+    host = split_host(NAME, "kernels/@GFXARCH@/foo.kpack")
+    (tmp_path / "libfoo.so").write_bytes(host)
+    for target in BOTH:
+        (tmp_path / "kernels" / target).mkdir(parents=True)
+        data = packed(target, ["a"])
+        (tmp_path / "kernels" / target / "foo.kpack").write_bytes(data)
+    assert verify(tmp_path / "libfoo.so").verdict is Verdict.PASS
+    assert verify(tmp_path).verdict is Verdict.PASS
+
+
+def test_a_link_on_the_way_decides_where_above_is(tmp_path):
+    """`lib` leads elsewhere: its archives lie beside that directory, as for the kernel."""
+    root = tree(tmp_path / "real", split_host(NAME, SEARCH), gfx942=packed("gfx942", ["a"]))
+    (tmp_path / "opt").mkdir()
+    (tmp_path / "opt" / "lib").symlink_to(root / "lib")
+    wrong = tmp_path / "opt" / ".kpack"
+    wrong.mkdir()
+    (wrong / "foo_gfx950.kpack").write_bytes(packed("gfx950", ["a"]))
+    path = tmp_path / "opt" / "lib" / "libfoo.so"
+    assert verify(path, require("gfx942")).verdict is Verdict.PASS
+    assert verify(path, require("gfx950")).verdict is Verdict.FAIL
+
+
 def test_a_tree_is_read_once_whatever_links_lead_to_it(tmp_path):
     root = tree(
         tmp_path / "rocm",
@@ -916,6 +956,61 @@ def test_kernels_tells_of_what_can_not_be_read(tmp_path):
     path.write_bytes(damaged_toc())
     assert list(api.kernels(path, problems=problems)) == []
     assert len(problems) == 2
+
+
+def test_kernels_of_a_host_lie_elsewhere(tmp_path, capsys):
+    root = tree(tmp_path / "rocm", split_host(NAME, SEARCH), gfx942=packed("gfx942", ["a"]))
+    assert run("kernels", root / "lib" / "libfoo.so") == 2
+    assert SEARCH in capsys.readouterr().err
+    assert run("kernels", root) == 0
+    assert capsys.readouterr().err == ""
+
+
+def run(*arguments) -> int:
+    """The command line in this process."""
+    with (
+        patch.object(sys, "argv", ["kinspect", *map(str, arguments)]),
+        pytest.raises(SystemExit) as stop,
+    ):
+        cli.main()
+    return int(stop.value.code or 0)
+
+
+def test_extract_takes_code_objects_out_of_archives(tmp_path, capsys):
+    code = {(f"{NAME}#0", target): code_object(target, "a") for target in BOTH}
+    path = tmp_path / "foo.kpack"
+    path.write_bytes(archive(code, "zstd-per-kernel"))
+    assert run("extract", path, "-o", tmp_path / "out") == 0
+    found = {one.read_bytes() for one in (tmp_path / "out").rglob("*.hsaco")}
+    assert found == set(code.values())
+    capsys.readouterr()
+    (binary,) = inspect(path).binaries
+    uri = entry_uri(str(path), binary.bundles[0], binary.bundles[0].entries[1])
+    assert run("extract", "--uri", uri, "-o", tmp_path / "one") == 0
+    (one,) = (tmp_path / "one").rglob("*.hsaco")
+    assert one.read_bytes() == code[f"{NAME}#0", "gfx950"]
+
+
+@SCHEMES
+@pytest.mark.parametrize("rocm", ["7.14", "10.0"])
+def test_explain_agrees_with_verify(tmp_path, capsys, scheme, rocm):
+    """On every device, for archives that are whole, lack code or are for one mode."""
+    roots = {
+        "whole": {t: packed(t, ["a"], ["b"], scheme=scheme) for t in BOTH},
+        "lacks": {"gfx942": packed("gfx942", ["a"], scheme=scheme)},
+        "mode": SPLIT_MODES,
+        "nothing": {},
+    }
+    for name, archives in roots.items():
+        host = split_host(NAME, SEARCH, wrappers=2)
+        root = tree(tmp_path / name, host, **archives)
+        for target in BOTH:
+            for device in TargetID(target).devices():
+                policy = require(str(device), runtime=runtime(rocm))
+                passed = verify(root, policy).verdict is Verdict.PASS
+                end = run("explain", root, "-d", device, "--rocm", rocm)
+                assert (end == 0) is passed, (name, device)
+    capsys.readouterr()
 
 
 @SCHEMES

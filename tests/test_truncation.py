@@ -1,9 +1,12 @@
 """A sample that is cut anywhere ends in a finding, and never passes."""
 
+from pathlib import Path
+
 import pytest
 
 from kinspect import Policy, Verdict, checks, parse_required
 from kinspect.model import Artifact
+from kinspect.overlay import lay_over
 from kinspect.view import Memory, View
 from kinspect.walk import read_binary
 from tests.conftest import SAMPLES, manifest
@@ -18,12 +21,25 @@ GOOD = {
 SMALL = [name for name in GOOD if (SAMPLES / name).stat().st_size < 20_000]
 
 
+def archive(path: Path) -> Artifact:
+    binary = read_binary(View(Memory(path.read_bytes()), path.name))
+    assert binary is not None
+    return Artifact(path.name, "file", (binary,))
+
+
+#: what the host of a split needs to be whole
+ARCHIVES = {
+    "kpack_per_tu.so": [archive(path) for path in SAMPLES.glob("kpack_per_tu_*.kpack")]
+}
+
+
 def verdict_of(data: bytes, name: str) -> Verdict:
     """What verify says of these bytes, without a file."""
     binary = read_binary(View(Memory(data), name))
     artifact = Artifact(name, "file", () if binary is None else (binary,))
+    artifacts = lay_over((artifact, *ARCHIVES.get(name, ())))
     policy = Policy(required=parse_required((GOOD[name],)))
-    return checks.verdict((artifact,), checks.run((artifact,), policy))
+    return checks.verdict(artifacts, checks.run(artifacts, policy))
 
 
 def loaded(data: bytes) -> int:

@@ -31,6 +31,9 @@ SHIFTED: Final = (
 
 def unresolved(binary: Binary, policy: Policy) -> Iterator[Finding]:
     """Wrappers for which HIP's loader finds nothing in any archive."""
+    if binary.kpack and not any(bundle.kpack for bundle in binary.bundles):
+        message = "its wrappers refer to kpack archives, and nobody looked for these"
+        yield finding("unreadable", binary.path, message)
     for unit in units(binary):
         if unit.packed is None or illegible(unit, policy.runtime):
             continue  # that the runtime reads no archives is told as a missing target

@@ -10,6 +10,7 @@ from kinspect import api
 from kinspect.cli import options
 from kinspect.cli.exit import Exit
 from kinspect.errors import TargetError, UsageError
+from kinspect.limits import Limits
 from kinspect.model import Unreadable
 from kinspect.names import demangle, escape
 from kinspect.sources import Named
@@ -56,19 +57,37 @@ def command(
     wanted = frozenset(map(_target, targets))
     ceilings = options.read_limits(limits)
     problems: list[Unreadable] = []
-
-    def rows() -> Iterator[api.KernelRow]:
-        for path in paths:
-            for row in api.kernels(path, limits=ceilings, problems=problems):
-                if _selected(row, wanted, globs):
-                    yield row
-
-    for text in _render(rows(), format_):
+    rows = _rows(paths, ceilings, problems)
+    chosen = (row for row in rows if _selected(row, wanted, globs))
+    for text in _render(chosen, format_):
         options.write(text)
     for problem in problems:
         text = escape(f"{problem.where}: {problem.message}")
         click.echo(f"kinspect: error: {text}", err=True)
     raise click.exceptions.Exit(Exit.COULD_NOT_TELL if problems else Exit.VERIFIED)
+
+
+def _rows(
+    paths: tuple[Named, ...], limits: Limits, problems: list[Unreadable]
+) -> Iterator[api.KernelRow]:
+    """Every kernel; where there is none and nothing else is wrong, why."""
+    listed = False
+    for path in paths:
+        for row in api.kernels(path, limits=limits, problems=problems):
+            listed = True
+            yield row
+    if not (listed or problems):
+        problems += _in_archives(paths, limits)
+
+
+def _in_archives(paths: tuple[Named, ...], limits: Limits) -> Iterator[Unreadable]:
+    """Why hosts have no kernels of their own: these lie in kpack archives."""
+    for path in paths:
+        for binary in api.inspect(path, limits=limits, code_objects=False).binaries:
+            for use in binary.kpack[:1]:
+                names = ", ".join(use.reference.search_paths)
+                message = f"its kernels lie in kpack archives, name these: {names}"
+                yield Unreadable(message, use.where)
 
 
 def _render(rows: Iterator[api.KernelRow], format_: str) -> Iterator[str]:

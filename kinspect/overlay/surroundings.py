@@ -17,7 +17,7 @@ from kinspect.walk import read_binary
 class Surroundings:
     """What a host on disk has around it."""
 
-    #: of the host, links followed, as the loader learns it from the kernel
+    #: of the host, links followed as in what the loader learns from the kernel
     directory: str
     #: place → archive
     archives: Mapping[str, Binary]
@@ -39,15 +39,22 @@ def look_around(
             known.setdefault(os.path.realpath(binary.path), binary)
     for binary in _on_disk(artifacts):
         if binary.kpack:
-            directory = os.path.dirname(os.path.realpath(binary.path))
+            directory = _directory(binary.path)
             around: dict[str, Binary] = {}
-            for place in _places(binary, directory):
-                path = os.path.realpath(place)
+            for found_at in _places(binary, directory):
+                place, path = posixpath.normpath(found_at), os.path.realpath(found_at)
                 if path not in known:
-                    known[path] = _read(path, limits, code_objects=code_objects)
-                around[posixpath.normpath(place)] = known[path]
+                    known[path] = _read(place, limits, code_objects=code_objects)
+                around[place] = known[path]
             found[binary.path] = Surroundings(directory, around)
     return found
+
+
+def _directory(path: str) -> str:
+    """The directory of a host: as it was named, unless a link leads there."""
+    named = os.path.dirname(path)
+    real = os.path.dirname(os.path.realpath(path))
+    return named if os.path.abspath(named) == real else real
 
 
 def _on_disk(artifacts: Iterable[Artifact]) -> Iterator[Binary]:
@@ -77,7 +84,7 @@ def _files(pattern: str) -> Iterator[str]:
     directory, begin = os.path.split(start)
     rest, slash, below = end.partition("/")
     try:
-        names = sorted(os.listdir(directory))
+        names = sorted(os.listdir(directory or "."))
     except OSError:
         return  # the loader finds nothing there either
     for name in names:
