@@ -205,9 +205,17 @@ class Registration:
     """What host code registers with HIP, as far as the file tells."""
 
     kernels: tuple[str, ...] = ()
+    #: without a table: those that some code object lacks, where the host names them
     variables: tuple[str, ...] = ()
+    #: variables whose memory host and device share, which HIP sets up by itself
+    managed: tuple[str, ...] = ()
     #: the table of the new driver says it all; else these are names that were found
     exact: bool = False
+    #: of the names that were found, those that an object of the host goes by too: the
+    #: handle of a kernel, the shadow of a variable
+    objects: tuple[str, ...] = ()
+    #: the file has its whole symbol table, hidden and static symbols among it
+    symbols: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from kinspect.formats import (
     offload_binary,
 )
 from kinspect.formats.container import Contents, Opener, Reader, form_of
-from kinspect.hosts import coff, elf
+from kinspect.hosts import coff, elf, registered
 from kinspect.hosts.host import HIPF, HIPK, Host, Wrapper
 from kinspect.kpack import MAGIC as KPACK
 from kinspect.kpack import KpackClaims, KpackReference, KpackUse
@@ -162,7 +162,7 @@ def _read(view: View, reader: Reader) -> Binary | None:
         unreadable=(*walk.host.unreadable, *walk.unreadable),
         needed=walk.host.needed,
         stubs=tuple(sorted(walk.host.stubs)),
-        registration=walk.host.registration,
+        registration=registered.completed(walk.host, bundles),
         kpack=tuple(walk.kpack),
         hollow=walk.hollow,
         idle=idle,
@@ -199,7 +199,9 @@ def _walk(view: View, reader: Reader) -> "_Walk | None":
             view, elf.parse(view, reader.limits, registration=reader.opens), reader
         )
     if coff.is_coff(view):
-        return _Walk(view, coff.parse(view, reader.limits), reader)
+        return _Walk(
+            view, coff.parse(view, reader.limits, registration=reader.opens), reader
+        )
     return None
 
 

@@ -85,7 +85,9 @@ X native_and_generic $A --offload-arch=gfx9-4-generic -mcode-object-version=6
 # --- kinds of kernels ------------------------------------------------------------------
 rdc kinds kinds.rdc.o $AB; quiet $LINK kinds.rdc.o $AB -o kinds_rdc.so
 tu kinds kinds.o $AB; dso kinds.o -o kinds_tu.so
-for k in rdc tu; do cp kinds_$k.so kinds_${k}_stripped.so; strip kinds_${k}_stripped.so; done
+rdc variables variables.rdc.o $AB; quiet $LINK variables.rdc.o $AB -o variables_rdc.so
+tu variables variables.o $AB; dso variables.o -o variables_tu.so
+for s in kinds_rdc kinds_tu variables_rdc variables_tu; do cp $s.so ${s}_stripped.so; strip ${s}_stripped.so; done
 
 # --- raw files, embedded and packed by hand --------------------------------------------
 python3 - "$HERE" <<'P'
@@ -134,6 +136,8 @@ N="$N --offload-arch=gfx942 --offload-arch=gfx90a"
 $N $DEV -cuid=kinds -c kinds.hip -o kinds.new.o
 $N --hip-link -shared -no-hip-rt $SMALL kinds.new.o -o new_driver_no_gfx950.so
 cp new_driver_no_gfx950.so new_driver_stripped.so; strip new_driver_stripped.so
+$N $DEV -cuid=variables -c variables.hip -o variables.new.o
+$N --hip-link -shared -no-hip-rt $SMALL variables.new.o -o new_driver_variables.so
 rdc rocshmem_team_collectives rocshmem_team_collectives.942.o $A
 llvm-ar-19 rcD librocshmem_one_member_gfx942_only.a rocshmem_context.o rocshmem_team_collectives.942.o
 llvm-ar-19 rcD --format=bsd librocshmem_bsd.a $(printf '%s.o ' $SHM)

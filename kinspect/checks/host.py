@@ -1,35 +1,51 @@
 """Rules on what the host registers, against what the device code has."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from kinspect.checks.finding import finding
-from kinspect.loader import coverage, units
-from kinspect.model import Binary, CodeObject, Finding, Severity
+from kinspect.loader import Unit, coverage, units
+from kinspect.model import Binary, CodeObject, Finding, Registration, Severity
 from kinspect.names import brief, demangle, kernels_of_stub, plain_kernel
 from kinspect.policy import Policy
+from kinspect.target import TargetID
 
 
 def registered_kernels(binary: Binary, policy: Policy) -> Iterator[Finding]:
     """Kernels that the host launches and no code object has.
 
-    Device stubs and the new driver's table are proof. In a stripped file registration
-    leaves the mangled name in read-only data, beside others: information.
+    Device stubs, handles and the new driver's table are proof. In a stripped file
+    registration leaves the mangled name in read-only data, beside others: information.
     """
     objects = _readable(binary)
     if objects is None or not any(found.kernels for found in objects):
         return  # told already
     names = _kernel_names(objects)
-    proven = {kernels_of_stub(stub) for stub in binary.stubs} - {()}
-    registration = binary.registration
-    if registration.exact:
-        proven |= {(plain_kernel(name),) for name in registration.kernels}
+    proven = _proven(binary)
     for candidates in sorted(proven):
         if names.isdisjoint(candidates):
             yield _lost(binary, candidates[-1])
-    if not registration.exact:
+    if not binary.registration.exact:
         known = names.union(*proven, *(found.variables for found in objects))
-        yield from _unproven(binary, sorted(_functions(registration.kernels, known)))
+        rest = sorted(_functions(binary.registration.kernels, known))
+        yield from _unproven(binary, rest)
     yield from _elsewhere(binary, policy, [p for p in proven if not names.isdisjoint(p)])
+
+
+def _proven(binary: Binary) -> set[tuple[str, ...]]:
+    """The kernels that the host registers for sure, each with its possible names."""
+    proven = {kernels_of_stub(stub) for stub in binary.stubs} - {()}
+    stubbed = {name for names in proven for name in names}
+    registration = binary.registration
+    sure = registration.kernels if registration.exact else _handles(registration)
+    return proven | {(name,) for name in map(plain_kernel, sure) if name not in stubbed}
+
+
+def _handles(registration: Registration) -> Iterator[str]:
+    """An object that goes by the name of a function, which the data names too."""
+    for name in registration.objects:
+        if demangle(plain_kernel(name)).endswith(")"):
+            yield name
 
 
 def _lost(binary: Binary, name: str) -> Finding:
@@ -45,7 +61,7 @@ def _lost(binary: Binary, name: str) -> Finding:
 
 def _unproven(binary: Binary, functions: list[str]) -> Iterator[Finding]:
     """What a host without its symbols leaves open."""
-    if functions and not binary.stubs:
+    if functions and not binary.registration.symbols:
         yield finding(
             "missing-kernel",
             binary.path,
@@ -86,42 +102,95 @@ def _elsewhere(
 
 
 def registered_variables(binary: Binary, policy: Policy) -> Iterator[Finding]:
-    """Variables of the new driver's table that a selected code object lacks."""
-    if not binary.registration.exact:
+    """Variables that the host registers, and a selected code object lacks.
+
+    HIP sets up managed variables when it loads the code object. Others it looks for when
+    the host first uses them, and compilers drop some that it never does: one that no
+    code object has is no news.
+    """
+    objects = _readable(binary)
+    if objects is None:
         return
+    anywhere = set().union(*map(_variables, objects))
+    for name in sorted(set(binary.registration.managed) - anywhere) if objects else ():
+        message = f"the host registers the managed variable {brief(name)}, and no code"
+        hint = "HIP sets it up when it loads the code object, and fails"
+        yield finding(
+            "missing-kernel",
+            binary.path,
+            f"{message} object has it",
+            kernel=name,
+            hint=hint,
+        )
     for unit in units(binary):
+        # one of another unit is no loss of this one
+        everywhere = set().union(*map(_variables, _objects_of(unit)))
         for target in policy.required:
             for found in coverage(unit, target, policy.runtime).code_objects:
-                lost = set(binary.registration.variables) - set(found.variables)
-                for name in sorted(lost if not found.faults else ()):
-                    yield finding(
-                        "missing-kernel",
-                        binary.path,
-                        f"{unit.name}: the host registers the variable {brief(name)}, which"
-                        f" the code object for {target} lacks",
-                        bundle=unit.index,
-                        target=target,
-                        kernel=name,
-                    )
+                yield from _lost_variables(
+                    binary, unit, target, everywhere - _variables(found)
+                )
+
+
+def _lost_variables(
+    binary: Binary, unit: Unit, target: TargetID, lost: set[str]
+) -> Iterator[Finding]:
+    managed = set(binary.registration.managed)
+    registered = {plain_kernel(name) for name in binary.registration.variables} | managed
+    for name in sorted(lost & registered):
+        shared = name in managed
+        kind = "managed variable" if shared else "variable"
+        yield finding(
+            "missing-kernel",
+            binary.path,
+            f"{unit.name}: the host registers the {kind} {brief(name)}, which the code"
+            f" object for {target} lacks",
+            bundle=unit.index,
+            target=target,
+            kernel=name,
+            severity=None if shared else Severity.WARNING,
+            hint="HIP sets it up when it loads the code object, and fails"
+            if shared
+            else "hipErrorInvalidSymbol where the host uses it (hipMemcpyToSymbol)",
+        )
 
 
 def unregistered_kernels(binary: Binary, _: Policy) -> Iterator[Finding]:
     """Kernels that no host code is seen to register, as information."""
-    objects = _readable(binary)
-    if objects is None or not any(bundle.registered for bundle in binary.bundles):
-        return
-    seen = {name for stub in binary.stubs for name in kernels_of_stub(stub)}
-    seen |= {plain_kernel(name) for name in binary.registration.kernels}
-    names = _kernel_names(objects)
-    rest = sorted(names - seen)
-    if rest and len(rest) < len(names):  # else the host says nothing of registration
+    seen = evidence(binary)
+    if seen is not None and seen.unseen and (seen.proven or seen.named):
+        count = len(seen.proven) + len(seen.named) + len(seen.unseen)
         yield finding(
             "unregistered-kernel",
             binary.path,
-            f"{len(rest)} of {len(names)} kernels are not seen to be registered by the"
-            f" host, {brief(rest[0])} among them",
-            kernel=rest[0],
+            f"{len(seen.unseen)} of {count} kernels are not seen to be registered by the"
+            f" host, {brief(seen.unseen[0])} among them",
+            kernel=seen.unseen[0],
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """How sure it is that the host registers the kernels of the device code."""
+
+    #: by device stubs, handles, or the new driver's table
+    proven: tuple[str, ...]
+    #: named in the host's data, which hidden and static ones leave in a stripped file
+    named: tuple[str, ...]
+    #: by nothing in the file
+    unseen: tuple[str, ...]
+
+
+def evidence(binary: Binary) -> Evidence | None:
+    """None where the host registers nothing, or not all code objects could be read."""
+    objects = _readable(binary)
+    if objects is None or not any(bundle.registered for bundle in binary.bundles):
+        return None
+    names = _kernel_names(objects)
+    proven = names & {name for candidates in _proven(binary) for name in candidates}
+    named = {plain_kernel(name) for name in binary.registration.kernels} & names - proven
+    unseen = names - proven - named
+    return Evidence(*(tuple(sorted(found)) for found in (proven, named, unseen)))
 
 
 def unresolved_symbols(binary: Binary, policy: Policy) -> Iterator[Finding]:
@@ -141,6 +210,16 @@ def unresolved_symbols(binary: Binary, policy: Policy) -> Iterator[Finding]:
                         hint="link the device library that defines it (-fgpu-rdc, and the"
                         " library on the link line)",
                     )
+
+
+def _objects_of(unit: Unit) -> Iterator[CodeObject]:
+    for entry in unit.entries:
+        if isinstance(entry.code_object, CodeObject):
+            yield entry.code_object
+
+
+def _variables(found: CodeObject) -> set[str]:
+    return {plain_kernel(name) for name in found.variables}
 
 
 def _kernel_names(objects: list[CodeObject]) -> set[str]:

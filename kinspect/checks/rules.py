@@ -147,9 +147,12 @@ _RULES: Final = (
     Rule(
         "missing-kernel",
         Severity.ERROR,
-        "every kernel that is asked for exists for every required target",
-        "No kernel of that name can be launched on the target. Or a Tensile library names"
-        " a file of kernels, to be loaded when it is needed, which is not there.",
+        "every kernel that is asked for or registered exists for every required target",
+        "No kernel of that name can be launched on the target: HIP aborts. So it does where"
+        " a managed variable is missing; another variable fails where the host first uses"
+        " it (hipErrorInvalidSymbol). What a stripped host registers can't always be"
+        " proven: what is only named in its data is a note. Or a Tensile library names a"
+        " file of kernels, to be loaded when it is needed, which is not there.",
         "Check that the unit which defines it is compiled for the target and linked.",
     ),
     Rule(

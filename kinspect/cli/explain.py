@@ -14,8 +14,10 @@ from kinspect.loader import units
 from kinspect.model import Artifact, Binary, Severity
 from kinspect.names import escape
 from kinspect.policy import Policy
-from kinspect.render.explain import explain, kernels_of
+from kinspect.render.explain import explain, kernels_of, some
+from kinspect.render.words import count
 from kinspect.runtime import NEWEST, Runtime, runtime
+from kinspect.sidecars import BARE, CONTAINER
 from kinspect.sources import Named
 from kinspect.target import TargetID, parse_required
 
@@ -64,6 +66,8 @@ def command(
 
     Or the error that a user would meet, bundle by bundle and kernel by kernel. Exits
     with 1 where something would not load, and with 2 where something could not be read.
+    Files of device code beside a library are told and not counted: `verify` judges them
+    together.
     """
     generation = runtime(rocm) if rocm else NEWEST
     asked = _Asked(
@@ -109,11 +113,12 @@ def _explain(artifact: Artifact, asked: _Asked) -> Exit:
             for device in asked.devices:
                 told = explain(unit, device, asked.runtime, kernels)
                 _write(binary, f"{unit.name}  {device}  ({asked.runtime.name})", told.lines)
-                loads.append(told.loads)
+                loads.append(told.loads or _judged_with_others(artifact, binary))
         lost = tuple(_lost(binary))
-        if lost:
-            _write(binary, "the host", lost)
-            loads.append(False)
+        told_of = (*_evidence(binary), *lost)
+        if told_of:
+            _write(binary, "the host", told_of)
+            loads.append(not lost)
     unreadable = list(artifact.unreadable)
     unreadable += [part for binary in artifact.binaries for part in binary.unreadable]
     problems = [f"{part.where}: {part.message}" for part in unreadable]
@@ -132,9 +137,32 @@ def _nothing(artifact: Artifact) -> str:
     return "no HIP device code"
 
 
+def _judged_with_others(artifact: Artifact, binary: Binary) -> bool:
+    """A file of device code beside others: that it is for one target is its purpose."""
+    return artifact.kind != "file" and binary.format in {BARE, CONTAINER}
+
+
 def _write(binary: Binary, what: str, lines: tuple[str, ...]) -> None:
     head = f"{escape(binary.path)}  {what}"
     options.write("\n  ".join([head, *lines]) + "\n\n")
+
+
+def _evidence(binary: Binary) -> Iterator[str]:
+    """How sure it is that the host registers what the device code has."""
+    found = host.evidence(binary)
+    if found is None:
+        return
+    registration = binary.registration
+    how = "the table of the new driver" if registration.exact else "stubs and handles"
+    if found.proven:
+        yield f"proven    {count(len(found.proven), 'kernel')} registered, by {how}"
+    if found.named:
+        why = "" if registration.symbols else ": its symbols are stripped or hidden"
+        kernels = count(len(found.named), "kernel")
+        yield f"named     {kernels} in the host's data, which is no proof{why}"
+    if found.unseen:
+        kernels = count(len(found.unseen), "kernel")
+        yield f"unseen    {kernels} that no stub and no name tell of: {some(found.unseen)}"
 
 
 def _lost(binary: Binary) -> Iterator[str]:

@@ -20,8 +20,9 @@ from kinspect.hosts.coff_records import (
 )
 from kinspect.hosts.coff_wrappers import FATBIN, UNDEFINED, WRAPPERS
 from kinspect.hosts.host import BUNDLE, Host, Wrapper, device_entry
+from kinspect.hosts.registered import registered_names
 from kinspect.limits import DEFAULT, Limits
-from kinspect.model import Linkage
+from kinspect.model import Linkage, Registration
 from kinspect.target import EntryID
 from kinspect.view import R, View
 
@@ -35,14 +36,17 @@ OFFLOADING: Final = ".llvm.offloading"
 NO_DATA: Final = frozenset({".pdata", ".xdata"})
 
 
-def parse(view: View, limits: Limits = DEFAULT) -> Host:
+def parse(view: View, limits: Limits = DEFAULT, *, registration: bool = True) -> Host:
     """Read a PE image or a COFF object.
 
     Raise FormatError where its headers can't be read; tables that can't be read are
-    told in `unreadable`.
+    told in `unreadable`. What the host registers costs a look at its data: only with
+    `registration`.
     """
     coff = read(view, limits)
     wrappers = tuple(coff_wrappers.read(coff, limits))
+    data = tuple(_data(coff))
+    names = registered_names(data) if registration and wrappers else ()
     return Host(
         format=coff.format,
         wrappers=wrappers,
@@ -73,10 +77,11 @@ def parse(view: View, limits: Limits = DEFAULT) -> Host:
             if section.data and section.name.startswith(OFFLOADING)
         ),
         bitcode=tuple(_bitcode(coff)),
-        data=tuple(_data(coff)),
+        data=data,
         linkage=_linkage(coff, wrappers),
         needed=tuple(_needed(coff, limits)),
         relocatable=coff.relocatable,
+        registration=Registration(tuple(sorted(names))),
         unreadable=tuple(coff.unreadable),
     )
 

@@ -15,7 +15,7 @@ from elftools.common.utils import struct_parse
 from elftools.elf.structs import ELFStructs
 
 from kinspect.errors import FormatError, Where
-from kinspect.hosts import elf_entries, elf_symbols, elf_wrappers
+from kinspect.hosts import elf_entries, elf_symbols, elf_wrappers, registered
 from kinspect.hosts.elf_image import Image, Region, Section, Segment
 from kinspect.hosts.host import Host, device_entry
 from kinspect.limits import DEFAULT, Limits
@@ -105,8 +105,15 @@ def _registration(image: Image, data: tuple[View, ...], limits: Limits) -> Regis
     if exact is not None:
         return exact
     if not image.sections:  # names of symbols can't be told from data
-        return Registration()
-    return Registration(tuple(sorted(elf_entries.registered_names(data))))
+        managed = elf_symbols.managed(image, limits)
+        return Registration(managed=tuple(sorted(managed)))
+    names = registered.registered_names(data)
+    return Registration(
+        tuple(sorted(names)),
+        managed=tuple(sorted(elf_symbols.managed(image, limits))),
+        objects=tuple(sorted(elf_symbols.objects(image, names, limits))),
+        symbols=any(section.type == "SHT_SYMTAB" for section in image.sections),
+    )
 
 
 def _format_of(image: Image) -> str:

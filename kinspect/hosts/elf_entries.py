@@ -1,12 +1,10 @@
-"""What a host registers, by its data: offloading entries, and names in read-only data.
+"""What a host registers, by the table of the new driver's linker wrapper.
 
-The new driver's linker wrapper leaves a table of entries: the exact set, stripped or
-not. The old driver registers by code, which hands over names; these stay as text in the
-read-only data. Source: llvm/Frontend/Offloading/Utility.h (`EntryTy`) and, for the
-layout of LLVM 19, its version of the same file; clang/lib/CodeGen/CGCUDANV.cpp.
+It is the exact set, stripped or not. Source: llvm/Frontend/Offloading/Utility.h
+(`EntryTy`, `OffloadEntryKindFlag`) and, for the layout of LLVM 19, its version of the
+same file; clang/lib/CodeGen/CGCUDANV.cpp.
 """
 
-import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
@@ -14,7 +12,7 @@ from kinspect.hosts.elf_image import Image, Section
 from kinspect.hosts.elf_relocations import resolve
 from kinspect.limits import Limits
 from kinspect.model import Registration
-from kinspect.view import U16, U32, U64, View, bytes_of, decode, wire
+from kinspect.view import U16, U32, U64, wire
 
 
 class EntryV19(NamedTuple):
@@ -37,15 +35,18 @@ class Entry(NamedTuple):
     aux: U64
 
 
+#: in `flags`: which kind of variable
+KIND: Final = 7
+MANAGED: Final = 1
+
+#: values of `kind` that mean HIP: a number in LLVM 20, a bit in newer ones
+HIP: Final = frozenset({3, 4})
+
 #: section → layout, and where in it the pointer to the name lies
 TABLES: Final = {
     "hip_offloading_entries": (EntryV19, 8),
     "llvm_offload_entries": (Entry, 24),
 }
-
-#: an Itanium-mangled name among NUL-terminated text
-MANGLED: Final = re.compile(rb"\0(_Z[0-9A-Za-z_.$]{2,})(?=\0)")
-_FIRST: Final = re.compile(rb"_Z[0-9A-Za-z_.$]{2,}(?=\0)")
 
 
 def offloading_entries(image: Image, limits: Limits) -> Registration | None:
@@ -55,15 +56,20 @@ def offloading_entries(image: Image, limits: Limits) -> Registration | None:
         return None
     kernels: set[str] = set()
     variables: set[str] = set()
+    managed: set[str] = set()
     for table in tables:
-        for name, size in _entries(image, table, limits):
-            (variables if size else kernels).add(name)
+        for name, entry in _entries(image, table, limits):
+            (variables if entry.size else kernels).add(name)
+            if entry.size and entry.flags & KIND == MANAGED:
+                managed.add(name)
     return Registration(
-        tuple(sorted(set(kernels))), tuple(sorted(set(variables))), exact=True
+        tuple(sorted(kernels)), tuple(sorted(variables)), tuple(sorted(managed)), exact=True
     )
 
 
-def _entries(image: Image, table: Section, limits: Limits) -> Iterator[tuple[str, int]]:
+def _entries(
+    image: Image, table: Section, limits: Limits
+) -> Iterator[tuple[str, EntryV19 | Entry]]:
     layout: type[EntryV19 | Entry]
     layout, name_at = TABLES[table.name]
     stride = wire(layout).size
@@ -73,22 +79,8 @@ def _entries(image: Image, table: Section, limits: Limits) -> Iterator[tuple[str
     names = resolve(image, [start + name_at for start in starts], limits)
     for start in starts:
         pointer = names.get(start + name_at)
-        if pointer is not None and pointer.offset is not None:
-            size = image.view.read(layout, start).size
-            yield image.view.string(pointer.offset, limits.entry_id * 16), size
-
-
-def registered_names(data: tuple[View, ...]) -> frozenset[str]:
-    """Mangled names that stand as text in read-only data."""
-    return frozenset(name for view in data for name in _names(view))
-
-
-def _names(view: View) -> Iterator[str]:
-    step = 1 << 20
-    overlap = 1 << 14  # longer than any name that a compiler makes
-    for start in range(0, len(view), step):
-        chunk = bytes_of(view.bytes(start, min(step + overlap, len(view) - start)))
-        if not start and (first := _FIRST.match(chunk)):
-            yield decode(first[0])  # no NUL before the first text of a section
-        for match in MANGLED.finditer(chunk):
-            yield decode(match[1])
+        if pointer is None or pointer.offset is None:
+            continue
+        entry = image.view.read(layout, start)
+        if isinstance(entry, EntryV19) or entry.kind in HIP:  # OpenMP shares the section
+            yield image.view.string(pointer.offset, limits.entry_id * 16), entry

@@ -1,56 +1,174 @@
-"""Device stubs: the kernels that a host launches, by its own symbols.
+"""Device stubs, handles and shadows: what a host registers, by its own symbols.
 
 For each kernel, clang emits a host function whose name carries `__device_stub__`; it is
 what `hipLaunchKernel` is called from. Both symbol tables may hold it: `.dynsym` where
-the kernel is visible, `.symtab` where the file was not stripped. Source:
-clang/lib/CodeGen/CGCUDANV.cpp, `getKernelHandle`.
+the kernel is visible, `.symtab` where the file was not stripped. An object goes by the
+name of the kernel itself, its handle, and by that of a device variable, its shadow.
+Source: clang/lib/CodeGen/CGCUDANV.cpp, `getKernelHandle` and `handleVarRegistration`.
 """
 
 import sys
 from array import array
 from collections.abc import Iterator
-from typing import Final
+from collections.abc import Set as AbstractSet
+from typing import Final, NamedTuple
 
-from kinspect.hosts.elf_image import Image, Section
+from kinspect.hosts.elf_image import DT_STRSZ, DT_STRTAB, DT_SYMTAB, Image
 from kinspect.limits import Limits
-from kinspect.view import View, decode
+from kinspect.names import plain_kernel
+from kinspect.view import U32, Bytes, View, bytes_of, decode, wire
 
 STUB: Final = b"__device_stub__"
+MANAGED: Final = b".managed"
 SYMBOL_SIZE: Final = 24
+STT_OBJECT: Final = 1
+DT_HASH: Final = 4
+DT_GNU_HASH: Final = 0x6FFFFEF5
+
+
+class HashTable(NamedTuple):
+    """System V ABI, "Hash Table": as many chains as there are symbols."""
+
+    buckets: U32
+    chains: U32
+
+
+class GnuHash(NamedTuple):
+    """The head of a DT_GNU_HASH table (binutils, `elflink.c`)."""
+
+    buckets: U32
+    #: the number of the first symbol that is in it
+    first: U32
+    bloom_size: U32
+    bloom_shift: U32
+
+
+class Chain(NamedTuple):
+    """A hash; its lowest bit ends a chain."""
+
+    hash: U32
 
 
 def device_stubs(image: Image, limits: Limits) -> frozenset[str]:
     """The names of the stubs that the file defines, as they are mangled."""
+    return frozenset(
+        name for table in _tables(image, limits) for name in _defined(table, STUB)
+    )
+
+
+def objects(image: Image, names: AbstractSet[str], limits: Limits) -> frozenset[str]:
+    """Those of the names that an object of the file goes by, as they were given.
+
+    A static kernel is registered by its name with a hash, and goes without on the host.
+    """
+    plain = {plain_kernel(name): name for name in names}
+    found = {name for table in _tables(image, limits) for name in _objects(table)}
+    return frozenset(plain[name] for name in found & plain.keys())
+
+
+def managed(image: Image, limits: Limits) -> frozenset[str]:
+    """The managed variables: an object `x.managed` holds the first value of each `x`."""
+    found = (
+        name.removesuffix(MANAGED.decode())
+        for table in _tables(image, limits)
+        for name in _defined(table, MANAGED + b"\0")
+        if name.endswith(MANAGED.decode())
+    )
+    return frozenset(found)
+
+
+class _Table(NamedTuple):
+    """A symbol table as columns, and its names."""
+
+    strings: View
+    #: st_name
+    names: "array[int]"
+    #: st_info
+    infos: bytes
+    #: st_shndx
+    sections: "array[int]"
+
+
+def _tables(image: Image, limits: Limits) -> Iterator[_Table]:
+    """Both symbol tables; without section headers, the one that the loader uses."""
     if not image.hip_host:
-        return frozenset()
-    tables = [s for s in image.sections if s.type in {"SHT_SYMTAB", "SHT_DYNSYM"}]
-    return frozenset(name for table in tables for name in _of_table(image, table, limits))
+        return
+    if not image.sections:
+        yield from _dynamic(image, limits)
+    for table in image.sections:
+        if table.type in {"SHT_SYMTAB", "SHT_DYNSYM"} and table.link in range(
+            1, len(image.sections)
+        ):
+            home = image.sections[table.link]
+            strings = image.view.slice(home.offset, home.size, home.name)
+            symbols = image.view.slice(table.offset, table.size, table.name)
+            yield _read(symbols, strings, limits)
 
 
-def _of_table(image: Image, table: Section, limits: Limits) -> Iterator[str]:
-    if not 0 < table.link < len(image.sections):
+def _dynamic(image: Image, limits: Limits) -> Iterator[_Table]:
+    """The dynamic symbol table, by its tags: its hash table tells how long it is."""
+    tags = image.dynamic
+    if not {DT_SYMTAB, DT_STRTAB, DT_STRSZ} <= tags.keys():
         return
-    home = image.sections[table.link]
-    strings = image.view.slice(home.offset, home.size, home.name)
-    # A large host has a hundred megabytes of names and a few thousand stubs: find these
-    # in the names first, and then the symbols that use them.
-    names = dict(_names(strings))
-    if not names:
-        return
-    count = table.size // SYMBOL_SIZE
-    symbols = image.view.slice(table.offset, count * SYMBOL_SIZE, table.name)
+    count = 0
+    if DT_HASH in tags:
+        count = image.at(tags[DT_HASH], wire(HashTable).size).read(HashTable, 0).chains
+    elif DT_GNU_HASH in tags:
+        count = _gnu_count(image, tags[DT_GNU_HASH], limits)
+    limits.check("symbols", count, image.view.where())
+    symbols = image.at(tags[DT_SYMTAB], count * SYMBOL_SIZE)
+    yield _read(symbols, image.at(tags[DT_STRTAB], tags[DT_STRSZ]), limits)
+
+
+def _gnu_count(image: Image, address: int, limits: Limits) -> int:
+    """One more than the highest symbol of a GNU hash table: the end of its last chain."""
+    header = image.at(address, wire(GnuHash).size).read(GnuHash, 0)
+    limits.check("symbols", header.buckets, image.view.where())
+    buckets = address + wire(GnuHash).size + 8 * header.bloom_size
+    last = max(_column(image.at(buckets, 4 * header.buckets).bytes(), "I"), default=0)
+    if last < header.first:
+        return header.first
+    chains = buckets + 4 * header.buckets
+    while not image.at(chains + 4 * (last - header.first), 4).read(Chain, 0).hash & 1:
+        last += 1
+        limits.check("symbols", last, image.view.where())
+    return last + 1
+
+
+def _read(symbols: View, strings: View, limits: Limits) -> _Table:
+    count = len(symbols) // SYMBOL_SIZE
     limits.check("symbols", count, symbols.where())
-    data = bytes(symbols.bytes())
-    starts = _column(data, "I")[0::6]
-    sections = _column(data, "H")[3::12]
-    for index, start in enumerate(starts):
-        if start in names and sections[index]:
-            yield names[start]
+    data = bytes(symbols.bytes(0, count * SYMBOL_SIZE))
+    return _Table(
+        strings, _column(data, "I")[0::6], data[4::SYMBOL_SIZE], _column(data, "H")[3::12]
+    )
 
 
-def _names(strings: View) -> Iterator[tuple[int, str]]:
-    """Every name with a stub in it, by its offset."""
-    for at, _ in strings.find(STUB):
+def _defined(table: _Table, part: bytes) -> Iterator[str]:
+    """Names with a part in them, of symbols that the file defines."""
+    # A large host has a hundred megabytes of names and a few thousand of these: find
+    # them in the names first, and then the symbols that use them.
+    names = dict(_names(table.strings, part))
+    if names:
+        for index, start in enumerate(table.names):
+            if start in names and table.sections[index]:
+                yield names[start]
+
+
+def _objects(table: _Table) -> Iterator[str]:
+    """The mangled names of defined objects."""
+    text = bytes_of(table.strings.bytes())
+    for index, info in enumerate(table.infos):
+        if info & 15 == STT_OBJECT and table.sections[index]:
+            start = table.names[index]
+            if text.startswith(b"_Z", start):
+                end = text.find(b"\0", start)
+                yield decode(text[start : end if end >= 0 else None])
+
+
+def _names(strings: View, part: bytes) -> Iterator[tuple[int, str]]:
+    """Every name with a part in it, by its offset."""
+    for at, _ in strings.find(part):
         # the name starts behind the NUL before, which is near
         window = min(at, 16_384)
         before = bytes(strings.bytes(at - window, window))
@@ -59,8 +177,8 @@ def _names(strings: View) -> Iterator[tuple[int, str]]:
         yield start, decode(text.split(b"\0", 1)[0])
 
 
-def _column(data: bytes, code: str) -> "array[int]":
-    column = array(code, data)
+def _column(data: Bytes, code: str) -> "array[int]":
+    column = array(code, bytes(data))
     if sys.byteorder == "big":
         column.byteswap()
     return column

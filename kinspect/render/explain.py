@@ -1,6 +1,6 @@
 """What HIP would load on a device, told as a person would."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from kinspect.loader import (
@@ -212,7 +212,7 @@ def _kernels(unit: Unit, outcome: _Outcome, asked: tuple[str, ...]) -> Iterator[
         if lost:
             yield (
                 f"abort     {count(len(lost), 'kernel')} of other code objects, at the"
-                f" first launch of one: this one lacks {_some(lost)}"
+                f" first launch of one: this one lacks {some(lost)}"
             )
     elif outcome.problem and everything:
         yield f"kernels   none of its {count(len(everything), 'kernel')}"
@@ -230,7 +230,8 @@ def _fate(name: str, outcome: _Outcome) -> str:
     return "abort at its first launch, since the code object lacks it"
 
 
-def _some(names: list[str]) -> str:
+def some(names: Sequence[str]) -> str:
+    """The first few names, and how many more."""
     more = len(names) - SHOWN
     shown = ", ".join(escape(brief(name)) for name in names[:SHOWN])
     return f"{shown} and {more:,} more" if more > 0 else shown

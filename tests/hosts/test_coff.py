@@ -955,3 +955,19 @@ def test_formats_are_named_as_binutils_does(linked, compiled, run):
     for path in (linked(), compiled / "one.obj"):
         (name,) = re.findall(r"file format (\S+)", run("objdump", "-f", path))
         assert read(path).format == name
+
+
+def test_names_that_an_image_registers_stay_in_its_data():
+    """An image has no symbols, so that they are all that is left; the device's mangling."""
+    names = b"\0?launch@@YAXXZ\0_Z3fooPi\0not_mangled\0_ZN1n3barEv\0"
+    data = image(
+        Part(b".hipFatB", wrapper(BASE + 0x3000)),
+        Part(b".rdata", names),
+        Part(b".hip_fat", BUNDLE),
+        dll_flags=0,
+    )
+    found = parse(data).registration
+    assert (found.kernels, found.exact, found.symbols) == (
+        ("_Z3fooPi", "_ZN1n3barEv"), False, False,
+    )  # fmt: skip
+    assert coff.parse(view(data), registration=False).registration.kernels == ()

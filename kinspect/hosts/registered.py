@@ -1,0 +1,65 @@
+"""What a host registers, by names in its read-only data.
+
+The old driver registers by code, which hands over names; these stay as text, whatever is
+stripped. Source: clang/lib/CodeGen/CGCUDANV.cpp.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Final
+
+from kinspect.hosts.host import Host
+from kinspect.model import Bundle, CodeObject, Registration
+from kinspect.view import View, bytes_of, decode
+
+#: an Itanium-mangled name among NUL-terminated text
+MANGLED: Final = re.compile(rb"\0(_Z[0-9A-Za-z_.$]{2,})(?=\0)")
+_FIRST: Final = re.compile(rb"_Z[0-9A-Za-z_.$]{2,}(?=\0)")
+
+
+def registered_names(data: tuple[View, ...]) -> frozenset[str]:
+    """Mangled names that stand as text in read-only data."""
+    return frozenset(name for view in data for name in _names(view))
+
+
+def _names(view: View) -> Iterator[str]:
+    step = 1 << 20
+    overlap = 1 << 14  # longer than any name that a compiler makes
+    for start in range(0, len(view), step):
+        chunk = bytes_of(view.bytes(start, min(step + overlap, len(view) - start)))
+        if not start and (first := _FIRST.match(chunk)):
+            yield decode(first[0])  # no NUL before the first text of a section
+        for match in MANGLED.finditer(chunk):
+            yield decode(match[1])
+
+
+def completed(host: Host, bundles: Iterable[Bundle]) -> Registration:
+    """What the host registers, once its device code is known.
+
+    Without a table, variables are looked for by name, and only those in dispute: of one
+    bundle, some code objects have them, and others have not.
+    """
+    found = host.registration
+    if found.exact or not host.wrappers:
+        return found
+    disputed = {name for bundle in bundles for name in _disputed(bundle)}
+    return replace(found, variables=tuple(sorted(_named(host.data, disputed))))
+
+
+def _disputed(bundle: Bundle) -> frozenset[str]:
+    parts = (entry.code_object for entry in bundle.hip_entries)
+    each = [frozenset(one.variables) for one in parts if isinstance(one, CodeObject)]
+    return frozenset().union(*each) - frozenset.intersection(*each) if each else frozenset()
+
+
+def _named(data: Iterable[View], names: Iterable[str]) -> frozenset[str]:
+    """Those of the names that stand as whole texts in the data."""
+    wanted = {
+        b"\0" + name.encode("utf-8", "surrogateescape") + b"\0": name for name in names
+    }
+    if not wanted:
+        return frozenset()
+    return frozenset(
+        wanted[bytes(needle)] for view in data for _, needle in view.find(*wanted)
+    )
