@@ -15,7 +15,7 @@ from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Artifact, Binary, Report, SideFile, Unreadable
 from kinspect.names import demangle
 from kinspect.policy import Policy
-from kinspect.sources import Installed, Member, Named, Part, open_source
+from kinspect.sources import Installed, Member, Named, Part, Watch, open_source
 from kinspect.version import __version__
 from kinspect.view import View
 from kinspect.walk import Packed, each_bundle, each_content, read_binary, worth_reading
@@ -33,6 +33,7 @@ def inspect(
     code_objects: bool = True,
     exclude: tuple[str, ...] = (),
     record: bool = False,
+    watch: Watch | None = None,
 ) -> Artifact:
     """Read everything that kinspect can tell of an artifact: a path, or `Installed`.
 
@@ -42,7 +43,12 @@ def inspect(
     read; what can't be read inside of it is part of the result (`unreadable`).
     """
     (found,) = inspect_all(
-        (path,), limits=limits, code_objects=code_objects, exclude=exclude, record=record
+        (path,),
+        limits=limits,
+        code_objects=code_objects,
+        exclude=exclude,
+        record=record,
+        watch=watch,
     )
     return found
 
@@ -54,6 +60,7 @@ def inspect_all(
     code_objects: bool = True,
     exclude: tuple[str, ...] = (),
     record: bool = False,
+    watch: Watch | None = None,
 ) -> tuple[Artifact, ...]:
     """Read artifacts that are installed together, such as a host wheel and device wheels.
 
@@ -61,7 +68,7 @@ def inspect_all(
     and from those that lie around it on disk. Else as `inspect`.
     """
     found = [
-        _read(path, limits, exclude, code_objects=code_objects, record=record)
+        _read(path, limits, exclude, code_objects=code_objects, record=record, watch=watch)
         for path in paths
     ]
     return _together(found, limits, code_objects=code_objects)
@@ -85,14 +92,16 @@ def _read(
     *,
     code_objects: bool,
     record: bool,
+    watch: Watch | None,
 ) -> Artifact:
-    found = _Found(limits)
+    found = _Found(limits, watch)
     source = open_source(
         path,
         limits=limits,
         exclude=exclude,
         wanted=found.wanted,
         record=record if code_objects else None,
+        watch=watch,
     )
     for part in source.members():
         found.take(part, code_objects=code_objects)
@@ -110,8 +119,9 @@ def _read(
 class _Found:
     """What the members of an artifact turned out to be."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, watch: Watch | None) -> None:
         self._limits = limits
+        self._watch = watch
         self.binaries: list[Binary] = []
         self.unreadable: list[Unreadable] = []
         self.side_files: dict[str, SideFile] = {}
@@ -119,12 +129,16 @@ class _Found:
     def wanted(self, name: str, size: int, head: bytes) -> bool:
         """Whether a member of an archive is worth inflating."""
         if worth_reading(name, size, head) or tensile.is_lazy(name):
+            if self._watch is not None:
+                self._watch.reading(name)
             return True
         if SIDE_FILE.search(name):
             self.side_files[name] = SideFile(name, size)
         return False
 
     def take(self, part: Part, *, code_objects: bool) -> None:
+        if self._watch is not None and isinstance(part, Member):
+            self._watch.reading(part.path)
         if isinstance(part, Unreadable):
             self.unreadable.append(part)
         elif binary := read_binary(part.view, self._limits, code_objects=code_objects):
@@ -150,6 +164,7 @@ def verify(
     limits: Limits = DEFAULT,
     exclude: tuple[str, ...] = (),
     record: bool = False,
+    watch: Watch | None = None,
 ) -> Report:
     """Hold artifacts to a policy (by default: gfx942 and gfx950 in every bundle).
 
@@ -159,7 +174,7 @@ def verify(
     """
     policy = policy or Policy()
     names = [paths] if isinstance(paths, str | os.PathLike | Installed) else list(paths)
-    read = [_inspected(name, limits, exclude, record=record) for name in names]
+    read = [_inspected(name, limits, exclude, record=record, watch=watch) for name in names]
     artifacts = _together(read, limits, code_objects=True)
     findings = checks.run(artifacts, policy)
     return Report(
@@ -173,10 +188,15 @@ def verify(
 
 
 def _inspected(
-    path: Named, limits: Limits, exclude: tuple[str, ...], *, record: bool
+    path: Named,
+    limits: Limits,
+    exclude: tuple[str, ...],
+    *,
+    record: bool,
+    watch: Watch | None,
 ) -> Artifact:
     try:
-        return _read(path, limits, exclude, code_objects=True, record=record)
+        return _read(path, limits, exclude, code_objects=True, record=record, watch=watch)
     except InputError as error:
         unreadable = Unreadable(error.message, Where(error.path))
         name = str(path) if isinstance(path, Installed) else os.fspath(path)

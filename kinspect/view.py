@@ -69,6 +69,8 @@ class Descriptor:
         self._path = path
         self._fd = fd
         self.size = os.fstat(fd).st_size
+        #: bytes that were read so far, some of them perhaps twice
+        self.consumed = 0
         self._block: tuple[int, bytes] = (0, b"")
 
     def read(self, at: int, size: int) -> Bytes:
@@ -90,6 +92,7 @@ class Descriptor:
                 data += more
         except OSError as error:
             raise InputError(error.strerror or str(error), self._path) from error
+        self.consumed += len(data)
         return data
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ import click
 
 from kinspect import api
 from kinspect.cli import options
+from kinspect.cli.progress import progress
 from kinspect.cli.reporting import Reporting, reporting
 from kinspect.cli.requirements import requirements
 from kinspect.model import Report
@@ -41,13 +42,11 @@ def command(
     Then what verify has to say of it. The files of a wheel are also held to its RECORD,
     which reads all of them.
     """
-    report = api.verify(
-        paths,
-        policy,
-        limits=options.read_limits(limits),
-        exclude=exclude,
-        record=True,
-    )
+    ceilings = options.read_limits(limits)
+    with progress(paths, quiet=reporting.quiet) as watch:
+        report = api.verify(
+            paths, policy, limits=ceilings, exclude=exclude, record=True, watch=watch
+        )
     reporting.end(report, _text)
 
 

@@ -10,6 +10,7 @@ from kinspect.checks import host
 from kinspect.checks.kernels import matches
 from kinspect.cli import options
 from kinspect.cli.exit import Exit
+from kinspect.cli.progress import progress
 from kinspect.loader import units
 from kinspect.model import Artifact, Binary, Severity
 from kinspect.names import escape
@@ -76,7 +77,8 @@ def command(
         replace(generation, spirv_only=force_spirv),
     )
     ceilings = options.read_limits(limits)
-    artifacts = api.inspect_all(paths, limits=ceilings, exclude=exclude)
+    with progress(paths) as watch:
+        artifacts = api.inspect_all(paths, limits=ceilings, exclude=exclude, watch=watch)
     ends = [_explain(artifact, asked) for artifact in artifacts]
     for glob in asked.globs:
         if glob not in asked.matched:

@@ -5,6 +5,7 @@ import click
 from kinspect import api
 from kinspect.cli import options
 from kinspect.cli.exit import Exit
+from kinspect.cli.progress import progress
 from kinspect.sources import Named
 from kinspect.version import __version__
 
@@ -45,7 +46,8 @@ def command(
     """
     output = options.Output(formats, ("text", "json"))
     ceilings = options.read_limits(limits)
-    artifacts = api.inspect_all(paths, limits=ceilings, code_objects=False)
+    with progress(paths) as watch:
+        artifacts = api.inspect_all(paths, limits=ceilings, code_objects=False, watch=watch)
 
     def render(name: str, to_file: bool) -> str:
         if name == "json":

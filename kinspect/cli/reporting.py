@@ -35,6 +35,11 @@ class Reporting:
         self._color = color
         self._verbose = verbose
 
+    @property
+    def quiet(self) -> bool:
+        """Whether the last line alone was asked for."""
+        return self._verbose < 0
+
     def end(self, report: Report, text: Text) -> None:
         """Write the report in every format that was asked for, and exit by its verdict.
 

@@ -4,6 +4,7 @@ import click
 
 from kinspect import api
 from kinspect.cli import options
+from kinspect.cli.progress import progress
 from kinspect.cli.reporting import Reporting, reporting
 from kinspect.cli.requirements import requirements
 from kinspect.model import Report
@@ -39,7 +40,9 @@ def command(
     limits: tuple[str, ...],
 ) -> None:
     """Assert that every bundle has code that HIP would load on each required target."""
-    report = api.verify(paths, policy, limits=options.read_limits(limits), exclude=exclude)
+    ceilings = options.read_limits(limits)
+    with progress(paths, quiet=reporting.quiet) as watch:
+        report = api.verify(paths, policy, limits=ceilings, exclude=exclude, watch=watch)
     reporting.end(report, _text)
 
 

@@ -5,8 +5,17 @@ on the way; what can't be read is yielded in its place, and the rest goes on.
 """
 
 from kinspect.sources.magic import is_archive
-from kinspect.sources.member import Member, Part
+from kinspect.sources.member import Member, Part, Watch
 from kinspect.sources.named import Installed, Named
 from kinspect.sources.opening import Source, open_source
 
-__all__ = ["Installed", "Member", "Named", "Part", "Source", "is_archive", "open_source"]
+__all__ = [
+    "Installed",
+    "Member",
+    "Named",
+    "Part",
+    "Source",
+    "Watch",
+    "is_archive",
+    "open_source",
+]

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from typing import Protocol
 
 from kinspect.errors import KinspectError, Where
 from kinspect.limits import Limits
 from kinspect.model import Unreadable, Wheel
-from kinspect.view import View
+from kinspect.view import Descriptor, File, View
 
 #: between the levels of a breadcrumb: `x.whl!pkg/lib.so`
 SEPARATOR = "!"
@@ -33,6 +34,16 @@ class Member:
 Part = Member | Unreadable
 
 
+class Watch(Protocol):
+    """Who wants to see how reading goes on."""
+
+    def opened(self, file: Descriptor) -> None:
+        """A file that bytes will be read from."""
+
+    def reading(self, path: str) -> None:
+        """A binary, or what may be one, by its breadcrumb."""
+
+
 @dataclass(slots=True)
 class Context:
     """What every source needs to know, and what it counts."""
@@ -52,6 +63,14 @@ class Context:
     wheels: list[Wheel] | None = None
     #: whether the files of wheels are to be held to RECORD
     record: bool = False
+    watch: Watch | None = None
+
+    def open(self, path: str) -> File:
+        """A file of the artifact; raise InputError where it can't be opened."""
+        file = File(path)
+        if self.watch is not None:
+            self.watch.opened(file)
+        return file
 
     def count(self, where: Where) -> None:
         """Count one more member; raise LimitExceeded beyond the limit."""

@@ -11,7 +11,7 @@ from kinspect.errors import InputError, KinspectError
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Wheel
 from kinspect.sources import ar, magic, tree
-from kinspect.sources.member import Context, Member, Part, Wanted, unreadable
+from kinspect.sources.member import Context, Member, Part, Wanted, Watch, unreadable
 from kinspect.sources.named import Installed, Named
 from kinspect.view import File, View
 
@@ -58,6 +58,7 @@ def open_source(
     exclude: tuple[str, ...] = (),
     wanted: Wanted | None = None,
     record: bool | None = None,
+    watch: Watch | None = None,
 ) -> Source:
     """Open what the user named; raise InputError where there is nothing to read.
 
@@ -68,6 +69,7 @@ def open_source(
     context = Context(limits, exclude)
     if wanted is not None:
         context.wanted = wanted
+    context.watch = watch
     if record is not None:
         context.wheels, context.record = [], record
     if isinstance(path, Installed):
@@ -88,7 +90,7 @@ def open_source(
         context.kind = _kind(View(file, name))
     finally:
         file.close()
-    return Source(name, context, partial(_file, name))
+    return Source(name, context, partial(_file, name, context))
 
 
 def _installed(name: Installed, context: Context) -> Source:
@@ -100,9 +102,9 @@ def _installed(name: Installed, context: Context) -> Source:
     return Source(found.root, context, parts, found.label)
 
 
-def _file(path: str) -> Iterator[Part]:
+def _file(path: str, context: Context) -> Iterator[Part]:
     """The file itself."""
-    file = File(path)
+    file = context.open(path)
     try:
         yield Member(path, View(file, path))
     finally:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from kinspect.errors import InputError, KinspectError, Where
 from kinspect.sources.member import Context, Member, Part, unreadable
-from kinspect.view import File, View
+from kinspect.view import View
 
 if TYPE_CHECKING:
     from kinspect.sources.image import DirectoryStore
@@ -109,7 +109,7 @@ def file(path: str, context: Context) -> Iterator[Part]:
     """A file of a directory, open until the next one is asked for."""
     try:
         context.count(Where(path))
-        opened = File(path)
+        opened = context.open(path)
     except KinspectError as error:
         yield unreadable(error, path)
         return
