@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final, TextIO
 
 from kinspect.names import escape
@@ -42,7 +43,7 @@ def _size(path: Named) -> int:
     if isinstance(path, Installed):
         return 0
     try:
-        found = os.stat(path)
+        found = Path(path).stat()
     except OSError:
         return 0
     return found.st_size if stat.S_ISREG(found.st_mode) else 0
