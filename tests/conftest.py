@@ -106,6 +106,7 @@ WHEELS = {
         "manylinux_2_24_x86_64",
         "55348a9a4a21bfd99cf8c7b32fe67b4030ae5c2a05738e03c1747f65fa6ec283",
     ),
+    "bitsandbytes-0.49": Wheel("bitsandbytes==0.49.2", "manylinux_2_24_x86_64", "54b771f06e1a3c73af5c7f16ccf0fc23a846052813d4b008d10cb6e017dd1c8c"),
     "bitsandbytes-win": Wheel("bitsandbytes==0.50.2", "win_amd64", "c697963c8fda3dcd0d7ebd9b5211ae4067feef7cd06e0350d4e816a434fe683d"),
     "aiter": Wheel("amd-aiter==0.1.7.post2.dev18", "any", "fe139d74438217c35e87e3b961166bac8db2d381eadccb371da2e63615f05a31"),
     "jax-plugin": Wheel("jax-rocm7-plugin==0.10.2", "manylinux_2_27_x86_64", "fc6c3f6641d99916ea1896353a0c27187f1fcddb811768d4607d7e78834571a3"),

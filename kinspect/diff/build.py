@@ -1,18 +1,17 @@
 """From two builds to what changed between them."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from kinspect.diff.bundles import moves
 from kinspect.diff.model import BinaryDiff, Changed, Diff, Rename, Side
 from kinspect.diff.packing import packing, targets
 from kinspect.diff.renames import renames
+from kinspect.diff.rows import rows
 from kinspect.snapshot import (
     UNKNOWN,
-    BinaryRecord,
     Change,
     Lists,
-    Resources,
     compare,
 )
 
@@ -27,11 +26,7 @@ def diff(old: Side, new: Side) -> Diff:
 def _binary(change: Change) -> BinaryDiff:
     names = _renamed(change)
     renamed = {
-        target: {
-            name: names[name]
-            for name in lost
-            if name in names and names[name] in change.new_kernels.get(target, ())
-        }
+        target: _pairs(names, lost, change.new_kernels.get(target, ()))
         for target, lost in change.lost_kernels.items()
     }
     now = {target: set(pairs.values()) for target, pairs in renamed.items()}
@@ -56,6 +51,14 @@ def _renamed(change: Change) -> dict[str, str]:
     before = {name for unit in change.old.units for name in unit.kernels}
     after = {name for unit in change.new.units for name in unit.kernels}
     return renames(lost - after, gained - before)
+
+
+def _pairs(
+    names: Mapping[str, str], lost: Iterable[str], gained: Iterable[str]
+) -> dict[str, str]:
+    """The renames that hold for one target."""
+    there = set(gained)
+    return {name: names[name] for name in lost if names.get(name) in there}
 
 
 def _without(lists: Lists, names: Mapping[str, Collection[str]]) -> Lists:
@@ -85,14 +88,8 @@ def _resources(
     for one in change.resources:
         yield Changed(one.target, one.kernel, one.kernel, one.old, one.new)
     for target, pairs in renamed.items():
+        befores, afters = rows(change.old, target), rows(change.new, target)
         for old, new in pairs.items():
-            before, after = _row(change.old, target, old), _row(change.new, target, new)
+            before, after = befores.get(old, UNKNOWN), afters.get(new, UNKNOWN)
             if before != after and UNKNOWN not in (before, after):
                 yield Changed(target, new, old, before, after)
-
-
-def _row(binary: BinaryRecord, target: str, kernel: str) -> Resources:
-    for unit in binary.units:
-        if target in unit.targets and kernel in unit.targets[target].kernels:
-            return unit.targets[target].kernels[kernel]
-    return UNKNOWN

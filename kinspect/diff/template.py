@@ -40,6 +40,7 @@ class Template:
         return f"{name}<{', '.join(self.args)}>" if self.is_template else name
 
 
+@lru_cache(maxsize=65_536)
 def unversioned(name: str) -> str:
     """The C++ name of a symbol without ABI tags and versions of namespaces."""
     return _VERSIONED.sub(r"\1_*", _ABI_TAG.sub("", demangle(name)))

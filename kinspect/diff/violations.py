@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from kinspect.diff.model import BinaryDiff, Diff
+from kinspect.diff.rows import rows
 from kinspect.snapshot import BinaryRecord, Lists, Resources
 
 #: how many kernels of each target
@@ -23,6 +24,7 @@ class Violation:
     """Something that was asked not to happen, and did."""
 
     kind: str
+    #: its path inside of the artifact
     binary: str
     #: None where it is not a question of one
     target: str | None = None
@@ -39,10 +41,10 @@ def violations(diff: Diff, kinds: Sequence[str]) -> Iterator[Violation]:
         if kind in _OF_LOST:
             for one in diff.lost:
                 for target in _OF_LOST[kind](one):
-                    yield Violation(kind, one.name, target)
+                    yield Violation(kind, one.path, target)
         for binary in diff.binaries:
             for target, kernels in KINDS[kind][1](binary):
-                yield Violation(kind, binary.new.name, target, tuple(kernels))
+                yield Violation(kind, binary.new.path, target, tuple(kernels))
 
 
 def _no_target(_: BinaryRecord) -> Sequence[str | None]:
@@ -108,20 +110,11 @@ def _new_spill(binary: BinaryDiff) -> Found:
     """A kernel that spills more; and one that is new, and spills."""
     found = _more(binary, SPILLS)
     for target, kernels in binary.new_kernels.items():
-        rows = _rows(binary.new, target)
-        spilling = [name for name in kernels if _spills(rows.get(name))]
+        taking = rows(binary.new, target)
+        spilling = [name for name in kernels if _spills(taking.get(name))]
         if spilling:
             found.setdefault(target, []).extend(spilling)
     yield from sorted((target, sorted(names)) for target, names in found.items())
-
-
-def _rows(binary: BinaryRecord, target: str) -> dict[str, Resources]:
-    return {
-        name: row
-        for unit in binary.units
-        if target in unit.targets
-        for name, row in unit.targets[target].kernels.items()
-    }
 
 
 def _spills(row: Resources | None) -> bool:
@@ -150,7 +143,7 @@ def _unknown(binary: BinaryDiff, asked: Sequence[str]) -> int:
     names = {(one.old, t): one.new for one in binary.renamed for t in one.targets}
     count = 0
     for target in binary.old.targets:
-        before, after = _rows(binary.old, target), _rows(binary.new, target)
+        before, after = rows(binary.old, target), rows(binary.new, target)
         for name, row in before.items():
             now = after.get(names.get((name, target), name))
             count += now is not None and any(

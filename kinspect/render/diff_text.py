@@ -1,6 +1,7 @@
 """What changed between two builds as text for a person."""
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Final
 
 from kinspect.diff import BinaryDiff, Diff, Side, Violation
@@ -41,7 +42,7 @@ def report(
     if same and len(diff.binaries) > 1:
         blocks.append(f"{count(same, 'binary')} without any change")
     if violations:
-        blocks.append("\n".join(_violation(one, style) for one in violations))
+        blocks.append("\n".join(_violations(violations, style)))
     return "\n\n".join([*blocks, last]) + "\n"
 
 
@@ -192,21 +193,23 @@ def _resources(binary: BinaryDiff, style: Style, verbose: int) -> Iterator[str]:
 # --- what was asked not to happen ---------------------------------------------------
 
 
-def _violation(one: Violation, style: Style) -> str:
-    head = style("error", f"error[{one.kind}]")
-    parts = [escape(one.binary)]
-    if one.target:
-        parts.append(escape(one.target))
-    if one.kernels:
-        named = ", ".join(map(changes.short, one.kernels[:2]))
-        more = len(one.kernels) - 2
-        parts.append(f"{named} and {more:,} more" if more > 0 else named)
-    return f"{head} {': '.join(parts)}"
+def _violations(violations: Sequence[Violation], style: Style) -> Iterator[str]:
+    """A line for each kind and binary."""
+    for (kind, binary), group in groupby(violations, key=lambda v: (v.kind, v.binary)):
+        found = list(group)
+        line = f"{style('error', f'error[{kind}]')} {escape(binary)}"
+        targets = [one.target for one in found if one.target]
+        if targets:
+            line += f": {', '.join(map(escape, targets))}"
+        kernels = sorted({kernel for one in found for kernel in one.kernels})
+        yield line
+        yield from _cut([f"  {changes.short(kernel)}" for kernel in kernels], SHOWN // 2)
 
 
 def _last(diff: Diff, violations: Sequence[Violation], style: Style, *, asked: bool) -> str:
-    if violations:
-        return f"{style('error', 'FAILED')}: {count(len(violations), 'error')}"
+    errors = len({(one.kind, one.binary) for one in violations})
+    if errors:
+        return f"{style('error', 'FAILED')}: {count(errors, 'error')}"
     if any(diff.unreadable):
         return f"{style('error', 'UNKNOWN')}: not everything could be read"
     if diff.same:

@@ -144,9 +144,15 @@ def _lost(
         fewer = count - after[target][name]
         if fewer <= 0:
             continue
-        least = min(before[t][name] - after[t][name] for t in before if before[t][name])
-        if not after[target][name] or fewer > least:
+        if not after[target][name] or fewer > _least(before, after, name):
             yield name
+
+
+def _least(
+    before: Mapping[str, Counter[str]], after: Mapping[str, Counter[str]], name: str
+) -> int:
+    """How many units lost a kernel on every target alike."""
+    return min(before[t][name] - after[t][name] for t in before if before[t][name])
 
 
 def _more_functions(
