@@ -25,6 +25,7 @@ COMMANDS: Final = MappingProxyType(
         "verify": ("verify", "Assert that the required targets are packed."),
         "audit": ("audit", "Show all that is in an artifact, then what is wrong."),
         "explain": ("explain", "Explain what HIP would load on a device, and why."),
+        "browse": ("browse", "Walk through an artifact in the terminal."),
         "diff": ("diff", "Tell what changed between two builds."),
         "snapshot": ("snapshot", "Record what is there, as a baseline for later builds."),
         "schema": ("schema", "Print the JSON Schema of a report."),

@@ -1,0 +1,1 @@
+"""An interactive view of artifacts, for a terminal: needs `kinspect[browse]` (textual)."""

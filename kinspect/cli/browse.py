@@ -1,0 +1,84 @@
+"""`kinspect browse`: look around in artifacts."""
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from kinspect import api
+from kinspect.cli import options
+from kinspect.cli.exit import Exit
+from kinspect.cli.requirements import requirements
+from kinspect.errors import UsageError
+from kinspect.limits import Limits
+from kinspect.names import escape
+from kinspect.policy import Policy
+
+if TYPE_CHECKING:
+    from kinspect.browse.details import Resources
+
+EPILOG = """\
+\b
+Examples:
+  kinspect browse deep_ep-1.0-cp312-cp312-linux_x86_64.whl
+  kinspect browse --require gfx942 /opt/rocm/lib
+
+\b
+Keys: arrows and Enter walk through the tree, / searches (n and N go on), f goes to the
+next finding, g to a bundle, u up, Tab to the details, q quits.
+
+\b
+Needs textual: pip install 'kinspect[browse]'
+"""
+
+
+@click.command("browse", epilog=EPILOG)
+@options.paths
+@requirements
+@options.exclude
+@options.limit
+def command(
+    paths: tuple[str, ...],
+    policy: Policy,
+    exclude: tuple[str, ...],
+    limits: tuple[str, ...],
+) -> None:
+    """Walk through an artifact in the terminal, down to the resources of each kernel.
+
+    What verify says of it stands beside what it says it of. Exits with 2 where there is
+    nothing to look at.
+    """
+    try:
+        from kinspect.browse.app import Browser  # noqa: PLC0415
+    except ImportError as error:
+        message = (
+            f"browse needs textual, which is not installed ({error}):"
+            " pip install 'kinspect[browse]'"
+        )
+        raise UsageError(message) from error
+    if not all(one.isatty() for one in (sys.stdin, sys.stdout, sys.stderr)):
+        message = "browse needs a terminal; in a pipe or a job, use kinspect audit"
+        raise UsageError(message)
+    from kinspect.render import matrix  # noqa: PLC0415
+
+    ceilings = options.read_limits(limits)
+    click.echo("reading …", err=True)
+    report = api.verify(paths, policy, limits=ceilings, exclude=exclude)
+    if not any(one.binaries for one in report.artifacts):
+        for part in (part for one in report.artifacts for part in one.unreadable):
+            text = escape(f"{part.where.path}: {part.message}")
+            click.echo(f"kinspect: error: {text}", err=True)
+        click.echo("kinspect: error: nothing to look at: no binary", err=True)
+        raise click.exceptions.Exit(Exit.COULD_NOT_TELL)
+    word, reason = matrix.verdict(report)
+    Browser(report, f"{word}: {reason}", lambda: _resources(paths, ceilings)).run()
+    raise click.exceptions.Exit(Exit.VERIFIED)
+
+
+def _resources(paths: tuple[str, ...], limits: Limits) -> "Resources":
+    """Of every kernel; what can't be read has a finding already."""
+    return {
+        (row.path, row.bundle, row.target, row.kernel.name): row.kernel
+        for path in paths
+        for row in api.kernels(path, limits=limits)
+    }

@@ -1,0 +1,85 @@
+"""What browse walks through, without a terminal."""
+
+from kinspect import Policy, api
+from kinspect.browse.details import details
+from kinspect.browse.nodes import matching, searched, tree, walk
+from kinspect.target import parse_required
+from tests.conftest import SAMPLES
+
+
+def roots(name, *required):
+    policy = Policy(required=parse_required(required or ("gfx942", "gfx950")))
+    return tree(api.verify(SAMPLES / name, policy))
+
+
+def find(found, text):
+    return matching(found, searched(text), None, back=False)
+
+
+def test_every_level():
+    found = roots("per_tu_one_lacks.so")
+    kinds = [node.kind for node in walk(found)]
+    assert kinds[:4] == ["artifact", "binary", "bundle", "target"]
+    # what the manifest says of the sample: three units, one without gfx950
+    assert kinds.count("bundle") == 3
+    assert kinds.count("target") == 5
+    assert kinds.count("kernel") == 15
+
+
+def test_a_finding_belongs_to_the_node_that_it_is_of():
+    found = roots("per_tu_one_lacks.so")
+    owners = [node for node in walk(found) if node.own]
+    assert [node.kind for node in owners] == ["bundle"]
+    assert "error[missing-target]" in details(owners[0], None)
+    assert all(above.worst == "error" for above in owners[0].path)
+    assert "1 finding below" in details(found[0], None)
+
+
+def test_search_goes_on_and_around():
+    found = roots("deep_ep_both.so")
+    wanted = searched("query_mask_buffer")
+    first = matching(found, wanted, None, back=False)
+    second = matching(found, wanted, first, back=False)
+    assert first
+    assert second
+    assert first is not second
+    assert first.words == second.words
+    assert [node.path[-2].words for node in (first, second)] == ["gfx942", "gfx950"]
+    assert matching(found, wanted, second, back=False) is first
+    assert matching(found, wanted, first, back=True) is second
+    assert matching(found, wanted, second, back=True) is first
+    assert matching(found, searched("no such thing"), first, back=False) is None
+
+
+def test_search_in_names_of_both_kinds():
+    found = roots("deep_ep_both.so")
+    assert find(found, "_ZN7deep_ep").kind == "kernel"
+    assert find(found, "deep_ep::INTERNODE") is None  # case counts once there is any
+    assert find(found, "internode::") is not None
+
+
+def test_resources_side_by_side():
+    """Numbers are those that llvm-readelf prints: see test_oracle."""
+    path = SAMPLES / "deep_ep_both.so"
+    resources = {
+        (row.path, row.bundle, row.target, row.kernel.name): row.kernel
+        for row in api.kernels(path)
+    }
+    node = find(roots("deep_ep_both.so"), "query_mask_buffer")
+    told = details(node, resources)
+    rows = [line.split() for line in told.splitlines()[-3:]]
+    assert rows[0][:4] == ["target", "VGPR", "AGPR", "SGPR"]
+    assert [row[:2] for row in rows[1:]] == [[">", "gfx942"], ["gfx950", "2"]]
+    assert max(map(len, told.splitlines())) <= 76
+    assert "reading resources" in details(node, None)
+
+
+def test_names_can_not_move_the_cursor(tmp_path):
+    from tests.writers import Host, bundle, code_object  # noqa: PLC0415
+
+    path = tmp_path / "evil.so"
+    data = bundle(("gfx942", code_object("gfx942", "\x1b[2Jx")))
+    path.write_bytes(Host(data).build().data)
+    for node in walk(tree(api.verify(path))):
+        assert "\x1b" not in node.label
+        assert "\x1b" not in details(node, {})
