@@ -233,7 +233,7 @@ def choose(
     return Choice(device)
 
 
-def refusal(choice: Choice) -> str:
+def refusal(choice: Choice, runtime: Runtime = NEWEST) -> str:
     """Why the loader refuses what was chosen, by its own header; empty if it does not.
 
     The entry ID decides what is selected, `e_flags` what is loaded.
@@ -247,8 +247,9 @@ def refusal(choice: Choice) -> str:
     own = found.flags.target
     if own is None or target is None or not own.serves(target):
         return f"its e_flags {found.e_flags:#x} are for {found.flags}"
-    if found.abi_version < ABI_V4:
-        return f"code object v{found.abi_version + 2}: only v4 to v6 are loaded"
+    if not ABI_V4 <= found.abi_version <= runtime.abi:
+        version, newest = found.abi_version + 2, runtime.abi + 2
+        return f"code object v{version}: {runtime.name} loads v4 to v{newest}"
     versioned = found.abi_version >= ABI_V6 and found.flags.generic_version >= 1
     if own.isa.generic and not versioned:
         return "generic code needs code object v6 and a generic version of 1 or more"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from kinspect.loader import coverage, units
 from kinspect.lookup import How
-from kinspect.model import Binary, Bundle, Form
+from kinspect.model import Binary, Bundle, CodeObject, Form
 from kinspect.runtime import NEWEST, RUNTIMES, Runtime
 from kinspect.target import TargetID
 
@@ -17,7 +17,9 @@ def needs(binary: Binary, required: Iterable[TargetID]) -> set[tuple[str, Releas
     found = {need for bundle in binary.bundles for need in _form_needs(bundle)}
     for unit in units(binary):
         for target in required:
-            for how in coverage(unit, target, NEWEST).hows:
+            covered = coverage(unit, target, NEWEST)
+            found |= {need for one in covered.code_objects for need in _version_needs(one)}
+            for how in covered.hows:
                 if how is How.SPIRV:
                     found.add(("SPIR-V", _since(lambda one: one.spirv)))
                 elif how is How.GENERIC and unit.compressed:
@@ -31,6 +33,12 @@ def needs(binary: Binary, required: Iterable[TargetID]) -> set[tuple[str, Releas
 
 def _generic_compressed(runtime: Runtime) -> bool:
     return runtime.generic_compressed
+
+
+def _version_needs(found: CodeObject) -> Iterator[tuple[str, Release]]:
+    if RUNTIMES[0].abi < found.abi_version <= NEWEST.abi:
+        version = found.abi_version
+        yield f"code object v{version + 2}", _since(lambda one: one.abi >= version)
 
 
 def _form_needs(bundle: Bundle) -> Iterator[tuple[str, Release]]:

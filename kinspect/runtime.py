@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from kinspect.errors import UsageError
+from kinspect.target import ABI_V5, ABI_V6
 
 _NO_BINARY: Final = "hipErrorNoBinaryForGpu"
 #: `ihipLaunchKernel` hands on three errors, and this is none of them (hip_platform.cpp)
@@ -35,6 +36,8 @@ class Runtime:
     spirv: bool = False
     #: versions of compressed bundles that it reads
     ccob: frozenset[int] = frozenset()
+    #: EI_ABIVERSION of the newest code object that it loads: 3 is v5, 4 v6
+    abi: int = ABI_V5
     #: loads code objects from kpack archives
     kpack: bool = False
     #: looks into the next archive where one that lists a target lacks the code
@@ -65,7 +68,8 @@ _6_0: Final = Runtime(
 # #88827, April 2024). Never version 1: the runtime takes the u32 at offset 8 for the size
 # of the bundle, where that version keeps the uncompressed one (rocm-systems
 # hip_fatbin.cpp), so that it reads beyond the end.
-_6_2: Final = replace(_6_0, since=(6, 2), ccob=frozenset({2}))
+# Code object v6 by date (LLVM #76954, January 2024).
+_6_2: Final = replace(_6_0, since=(6, 2), ccob=frozenset({2}), abi=ABI_V6)
 # Generic targets: ROCm 6.4.0 (ROCm/Tensile #2124), yet not with compression
 # (ROCm/legacy-rocm-build #4602). SPIR-V: beta in 6.4 (ROCm documentation), after native
 # code since 6.4.1 (HIP changelog). Error codes: rocm-systems hip_fatbin.cpp.

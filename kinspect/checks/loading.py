@@ -23,7 +23,11 @@ def refused(binary: Binary, policy: Policy) -> Iterator[Finding]:
         for required in policy.required:
             found = coverage(unit, required, policy.runtime)
             reasons = {
-                (choice.entry.id.text, refusal(choice), choice.entry.code_object.useless)
+                (
+                    choice.entry.id.text,
+                    refusal(choice, policy.runtime),
+                    choice.entry.code_object.useless,
+                )
                 for choice in found.choices
                 if choice.entry is not None
                 and isinstance(choice.entry.code_object, CodeObject)

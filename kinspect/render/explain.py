@@ -139,7 +139,7 @@ def _bare(unit: Unit, device: TargetID, runtime: Runtime) -> _Outcome:
 
 def _judged(choice: Choice, text: str, unit: Unit, runtime: Runtime) -> _Outcome:
     """What the loader makes of what was chosen."""
-    reason = refusal(choice)
+    reason = refusal(choice, runtime)
     if reason:
         problem = f"the loader refuses it: {reason}"
         error = runtime.refused if _registered(unit) else "hipErrorNoBinaryForGpu"
