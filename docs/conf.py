@@ -7,6 +7,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 import reference  # noqa: E402  # beside this file
+from sphinx.application import Sphinx  # noqa: E402
 
 from kinspect.version import __version__  # noqa: E402
 
@@ -33,6 +34,13 @@ man_pages = [
 ]
 
 
-def setup(app: object) -> None:  # noqa: ARG001
+def setup(app: Sphinx) -> None:
     """Write the pages that are made from the code, before Sphinx looks for pages."""
     reference.write(HERE / "reference")
+    for part in ("description", "options", "arguments", "epilog"):
+        app.connect(f"sphinx-click-process-{part}", plain)
+
+
+def plain(_app: Sphinx, _context: object, lines: list[str]) -> None:
+    """Help texts are no markup: a star in them is a star."""
+    lines[:] = [line.replace("*", r"\*") for line in lines]
