@@ -31,7 +31,9 @@ def verdict(name, *arguments):
         ("ccob_v2_zstd.so", "6.2", set()),
         ("ccob_v2_zstd.so", "6.1", {"missing-target"}),
         ("ccob_v1_zstd.so", "6.4", {"missing-target"}),  # misread by all of them
-        ("deep_ep_both.so", "6.0", set()),
+        ("deep_ep_both.so", "6.0", {"refused"}),  # code object v6
+        ("deep_ep_both.so", "6.2", set()),
+        ("kinds_tu.so", "6.2", set()),
         ("deep_ep_both.so", "10.2", set()),
     ],
 )
