@@ -174,7 +174,8 @@ def verify(
     """
     policy = policy or Policy()
     names = [paths] if isinstance(paths, str | os.PathLike | Installed) else list(paths)
-    read = [_inspected(name, limits, exclude, record=record, watch=watch) for name in names]
+    left_out = (*policy.exclude, *exclude)
+    read = [_inspected(name, limits, left_out, record=record, watch=watch) for name in names]
     artifacts = _together(read, limits, code_objects=True)
     findings = checks.run(artifacts, policy)
     return Report(
@@ -184,7 +185,18 @@ def verify(
         runtime=policy.runtime,
         findings=findings,
         verdict=checks.verdict(artifacts, findings),
+        exceptions=_exceptions(artifacts, policy),
+        sources=policy.sources,
     )
+
+
+def _exceptions(
+    artifacts: Iterable[Artifact], policy: Policy
+) -> dict[str, tuple[str, ...]]:
+    """The binaries that the policy requires other targets of."""
+    paths = (binary.path for artifact in artifacts for binary in artifact.binaries)
+    found = ((path, policy.for_binary(path).required) for path in paths)
+    return {p: tuple(map(str, own)) for p, own in found if own != policy.required}
 
 
 def _inspected(

@@ -72,5 +72,22 @@ class UsageError(KinspectError):
     """A request that contradicts itself or names something that does not exist."""
 
 
+class PolicyError(UsageError):
+    """A policy file that says what can't be meant, with the line and the key."""
+
+    def __init__(self, message: str, file: str, line: int = 0, key: str = "") -> None:
+        super().__init__(message, file, line, key)
+        self.message = message
+        self.file = file
+        #: from 1; 0 where it is about the whole file
+        self.line = line
+        self.key = key
+
+    def __str__(self) -> str:
+        line = f":{self.line}" if self.line else ""
+        key = f"{self.key}: " if self.key else ""
+        return f"{self.file}{line}: {key}{self.message}"
+
+
 class OutputError(KinspectError):
     """A report that could not be written where it was asked for."""

@@ -1,6 +1,6 @@
 """What kinspect found: frozen values, the same for every input and output format."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -392,3 +392,17 @@ class Report:
     verdict: Verdict = field(default=Verdict.UNKNOWN)
     #: the generation of HIP's runtime that the verdict is for
     runtime: Runtime = NEWEST
+    #: binaries that the policy requires other targets of, by their paths
+    exceptions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    #: what the policy was made of, beside options: files and profiles
+    sources: tuple[str, ...] = ()
+
+    def required_of(self, path: str) -> tuple[str, ...]:
+        """The targets that a binary must serve."""
+        return self.exceptions.get(path, self.required)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The targets that any binary must serve: columns of a table."""
+        others = {target for one in self.exceptions.values() for target in one}
+        return (*self.required, *sorted(others.difference(self.required)))

@@ -92,3 +92,36 @@ def demangle(name: str) -> str:
         return pydemumble.demangle(name) or name
     except (UnicodeError, ValueError, TypeError):  # TypeError: a text that is no UTF-8
         return name
+
+
+#: the parts of a C++ name: what holds signs that elsewhere nest or end, words, signs
+_PART: Final = re.compile(
+    r"\(anonymous namespace\)"
+    r"|\boperator\s*(?:\(\)|\[\]|<=>|<<=?|>>=?|->\*?|[<>]=?)"
+    r"|\w+|.",
+    re.DOTALL,
+)
+_NESTING: Final = {"<": 1, "(": 1, "[": 1, "{": 1, ">": -1, ")": -1, "]": -1, "}": -1}
+
+
+@lru_cache(maxsize=65_536)
+def qualified(name: str) -> str:
+    """A C++ name without template arguments, parameters and return type.
+
+    `void deep_ep::intranode::dispatch<8, 768>(int*)` is
+    `deep_ep::intranode::dispatch`, the family that its instances belong to.
+    """
+    kept: list[str] = []
+    depth = 0
+    for match in _PART.finditer(name):
+        part = match[0]
+        if part == "(" and not depth:
+            break  # parameters
+        if part == " " and not depth:
+            # a return type was before it, unless that is a conversion: `operator bool`
+            if kept[-1:] != ["operator"]:
+                kept.clear()
+        elif not depth and part not in _NESTING:
+            kept.append(part)
+        depth = max(depth + _NESTING.get(part, 0), 0)
+    return "".join(kept) or name

@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 import pytest
 
 from kinspect.checks import CHECKS, RULES
 from kinspect.limits import Limits
-from kinspect.model import Artifact, Severity, Verdict
-from kinspect.policy import Ignore
+from kinspect.model import Artifact, Linkage, Severity, Verdict
+from kinspect.policy import BinaryPolicy, Ignore
 from kinspect.snapshot import of_artifacts
-from kinspect.target import parse_required
+from kinspect.target import TargetID, parse_required
 from tests.conftest import SAMPLES
 from tests.reading import artifact, judge, read, rules
 from tests.writers import (
@@ -109,6 +110,16 @@ def since(earlier: bytes) -> dict[str, Any]:
     """With an earlier build as the baseline, and little that is required besides."""
     baseline = of_artifacts([artifact(earlier)])
     return {"required": parse_required(("gfx942",)), "baseline": baseline}
+
+
+def asks(glob: str, **wanted: Any) -> dict[str, Any]:
+    return {"binaries": (BinaryPolicy(glob=glob, **wanted),)}
+
+
+def ignoring(today: str) -> dict[str, Any]:
+    """With an ignore that holds until 2027-01-01, on that day."""
+    ignore = Ignore("shadowed", "x.so", "because", date(2027, 1, 1), "kinspect.toml:3")
+    return {"ignore": (ignore,), "today": date.fromisoformat(today)}
 
 
 BROKEN = frozenset({"broken-code-object"})
@@ -412,6 +423,31 @@ CASES = (
         both(["more"], ["more"]), policy=since(GOOD), kernel="more",
         severity=Severity.NOTE, verdict=Verdict.PASS,
     ),
+    Case(
+        "wrong-linkage", "linked for each translation unit, RDC is meant",
+        GOOD, policy=asks("t.so", linkage=Linkage.RDC),
+        good_policy=asks("t.so", linkage=Linkage.PER_TU),
+    ),
+    Case(
+        "size-budget", "a byte too much",
+        GOOD, policy={"budget": {TargetID("gfx950"): len(B) - 1}}, target="gfx950",
+        good_policy={"budget": {TargetID("gfx950"): len(B)}},
+    ),
+    Case(
+        "size-budget", "a binary with a budget of its own, compressed",
+        both(wrap=ccob), policy=asks("*.so", budget={TargetID("gfx950"): len(B) - 1}),
+        good=both(wrap=ccob), target="gfx950",
+        good_policy=asks("*.so", budget={TargetID("gfx950"): len(B)}),
+    ),
+    Case(
+        "expired-ignore", "its last day was yesterday",
+        GOOD, policy=ignoring("2027-01-02"), good_policy=ignoring("2027-01-01"), **WARNING,
+    ),
+    Case(
+        "unmatched-policy", "asks for kernels of a binary that is not there",
+        GOOD, policy=asks("other.so", kernels=("*",)), good_policy=asks("*", kernels=("*",)),
+        severity=Severity.NOTE, verdict=Verdict.PASS,
+    ),
 )  # fmt: skip
 
 
@@ -440,8 +476,12 @@ def test_what_breaks_one_rule_is_blamed_for_no_other(case):
     _, findings = judge(*files(case.bad), **case.policy)
     assert set(rules(findings)) <= {case.rule, *case.also, *RELATED[case.rule]}
     for one in findings:
-        assert one.path == "t.so"
+        assert one.path == ("" if case.rule in OF_THE_POLICY else "t.so")
         assert one.message
+
+
+#: what these tell is in no binary
+OF_THE_POLICY = {"expired-ignore", "unmatched-policy"}
 
 
 #: what may be said beside: a kernel that can't be launched is missing there, and a target
@@ -697,7 +737,8 @@ def test_modes_of_a_required_processor_are_no_other_targets():
         ("*dispatch*", True),
         ("_Z8dispatchPi", True),  # mangled
         ("dispatch(int*)", True),  # or not
-        ("dispatch", False),  # the whole name, or a glob
+        ("dispatch", True),  # or without what is in brackets
+        ("disp", False),  # the whole name, or a glob
         ("*combine*", False),
     ],
 )

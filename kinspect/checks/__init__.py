@@ -7,8 +7,11 @@ from typing import Final
 from kinspect.checks import (
     artifacts,
     bitcode,
+    budget,
     bundles,
     coverage,
+    demands,
+    expiry,
     floor,
     host,
     kernels,
@@ -51,6 +54,8 @@ RUN_CHECKS: Final[tuple[RunCheck, ...]] = (
     kpack_run.alone,
     kpack_run.left_behind,
     kpack_run.unreferenced,
+    demands.demanded,
+    expiry.expired_ignores,
 )
 
 #: of an artifact as a whole
@@ -65,6 +70,7 @@ ARTIFACT_CHECKS: Final[tuple[ArtifactCheck, ...]] = (
     wheel.machines,
     wheel.promised_targets,
     wheel.promised_release,
+    budget.artifact_budget,
 )
 
 #: of each of its binaries, but for those that have siblings for other targets
@@ -101,20 +107,23 @@ CHECKS: Final[tuple[Check, ...]] = (
     host.unregistered_kernels,
     host.unresolved_symbols,
     floor.runtime_floor,
+    budget.binary_budget,
 )
 
 
 def run(found_in: Iterable[Artifact], policy: Policy) -> tuple[Finding, ...]:
     """Every finding, in the order of the files; within one, by bundle."""
     found_in = tuple(found_in)
+    policy = demands.adopted(policy, found_in)
     found: list[Finding] = []
     for artifact in found_in:
         found += [f for whole in ARTIFACT_CHECKS for f in whole(artifact, policy)]
         for binary in artifact.binaries:
             alone = not is_sidecar(artifact, binary)
             checks = (*CHECKS, *TARGET_CHECKS) if alone else CHECKS
-            narrowed = replace(policy, required=asked(binary, policy.required))
-            own = [f for each in checks for f in each(binary, narrowed)]
+            of_it = policy.for_binary(binary.path)
+            of_it = replace(of_it, required=asked(binary, of_it.required))
+            own = [f for each in checks for f in each(binary, of_it)]
             found += sorted(own, key=lambda f: -1 if f.bundle is None else f.bundle)
     for check in RUN_CHECKS:
         found += check(found_in, policy)
@@ -122,11 +131,33 @@ def run(found_in: Iterable[Artifact], policy: Policy) -> tuple[Finding, ...]:
         from kinspect.checks import baseline  # noqa: PLC0415  # few runs need it
 
         found += baseline.against_baseline(found_in, policy)
+    ignores = expiry.holding(policy)
     return tuple(
-        replace(one, severity=policy.severities.get(one.rule, one.severity))
+        _by_policy(one, policy)
         for one in found
-        if not any(ignore.covers(one.rule, one.path) for ignore in policy.ignore)
+        if not any(ignore.covers(one.rule, one.path) for ignore in ignores)
     )
+
+
+def _by_policy(found: Finding, policy: Policy) -> Finding:
+    """A finding with the severity that the policy gives its rule, and with its hints.
+
+    A severity replaces the rule's own, and leaves alone what a rule calls milder or
+    worse by itself.
+    """
+    if found.severity is RULES[found.rule].severity:
+        found = replace(found, severity=policy.severities.get(found.rule, found.severity))
+    if found.severity is Severity.NOTE:
+        return found
+    more = [one.hints.get(found.rule, "") for one in policy.of_binary(found.path)]
+    told = [found.hint, *(one.replace("{target}", found.target or "…") for one in more)]
+    return replace(found, hint=_sentences(told))
+
+
+def _sentences(parts: Iterable[str]) -> str:
+    told = [part for part in dict.fromkeys(parts) if part]
+    ended = [part if part.endswith((".", "?", "!")) else f"{part}." for part in told[:-1]]
+    return " ".join([*ended, *told[-1:]])
 
 
 def verdict(found_in: Iterable[Artifact], findings: Iterable[Finding]) -> Verdict:

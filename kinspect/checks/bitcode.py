@@ -62,13 +62,13 @@ def missing_modes(
     """None if all modes of a target are served; else which are not, for a message."""
     packed = tuple(packed)
     devices = required.devices()
-    bare = [d for d in devices if not any(_suits(one, d, policy) for one in packed)]
+    bare = [d for d in devices if not any(suits(one, d, policy) for one in packed)]
     if not bare:
         return None
     return "" if len(bare) == len(devices) else f" in mode {bare[0]}"
 
 
-def _suits(target: TargetID | None, device: TargetID, policy: Policy) -> bool:
+def suits(target: TargetID | None, device: TargetID, policy: Policy) -> bool:
     """Whether a link for a device takes bitcode of a target."""
     generic = device.generic if "generic" in policy.accept else None
     return target is not None and (
@@ -106,12 +106,12 @@ def bitcode_parity(binary: Binary, policy: Policy) -> Iterator[Finding]:
                     set(one.content.functions)
                     for one in unit.parts
                     if isinstance(one.content, Bitcode)
-                    and _suits(one.target, device, policy)
+                    and suits(one.target, device, policy)
                 ]
                 if known:
                     names = set().union(*known)
                     defined[required] = defined.get(required, names) & names
-        for required, message, name in differences(defined):
+        for required, message, name in differences(defined, policy, binary.path):
             yield finding(
                 "kernel-parity",
                 binary.path,
@@ -123,12 +123,16 @@ def bitcode_parity(binary: Binary, policy: Policy) -> Iterator[Finding]:
 
 
 def differences(
-    defined: Mapping[TargetID, set[str]],
+    defined: Mapping[TargetID, set[str]], policy: Policy, path: str
 ) -> Iterator[tuple[TargetID, str, str]]:
     """Targets whose bitcode lacks functions, what to say of it, and one of them."""
     everything = set().union(*defined.values())
     for required, names in defined.items():
-        lost = sorted(everything - names)
+        lost = [
+            name
+            for name in sorted(everything - names)
+            if not policy.excuses(path, name, required)
+        ]
         if lost:
             message = (
                 f"the bitcode for {required} lacks {len(lost)} of {len(everything)}"

@@ -1,13 +1,14 @@
 """Rules on the kernels of the code objects."""
 
-from collections.abc import Iterator
-from fnmatch import fnmatchcase
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 
 from kinspect.checks.finding import finding
 from kinspect.loader import Unit, asked, coverage, units
 from kinspect.model import Artifact, Binary, CodeObject, Finding, Linkage, Severity
-from kinspect.names import brief, demangle
-from kinspect.policy import Policy
+from kinspect.names import brief
+from kinspect.policy import Policy, name_matches
+from kinspect.target import TargetID
 
 
 def without_kernels(binary: Binary, policy: Policy) -> Iterator[Finding]:
@@ -77,6 +78,8 @@ def parity(binary: Binary, policy: Policy) -> Iterator[Finding]:
                 everything.update(*each)
         for required, own in kernels.items():
             for name in sorted(everything - own):
+                if policy.excuses(binary.path, name, required):
+                    continue
                 others = [str(t) for t, names in kernels.items() if name in names]
                 there = ", ".join(others) or "some modes only"
                 yield finding(
@@ -86,8 +89,9 @@ def parity(binary: Binary, policy: Policy) -> Iterator[Finding]:
                     bundle=unit.index,
                     target=required,
                     kernel=name,
-                    hint="HIP aborts when it is launched there. If that is meant, ignore"
-                    " the rule for this binary: --ignore kernel-parity:GLOB",
+                    hint="HIP aborts when it is launched there. If that is meant, say so"
+                    " in the policy ([[exception]]), or ignore the rule for this binary:"
+                    " --ignore kernel-parity:GLOB",
                 )
 
 
@@ -114,25 +118,44 @@ def required_kernels(artifact: Artifact, policy: Policy) -> Iterator[Finding]:
     """`--kernel`: some binary must have a match, for every required target."""
     if not policy.kernels or not artifact.device_code:
         return
+    names: dict[TargetID, set[str]] = {}
     for target in policy.required:
-        names: set[str] = set()
         binaries = [one for one in artifact.binaries if asked(one, (target,))]
         if not binaries:
             continue  # archives whose hosts are judged, or for other targets
+        found = names.setdefault(target, set())
         for binary in binaries:
             for unit in units(binary):
-                names |= coverage(unit, target, policy.runtime).kernels
-        for glob in policy.kernels:
-            if not any(matches(name, glob) for name in names):
-                yield finding(
-                    "missing-kernel",
-                    artifact.path,
-                    f"no kernel matches {glob!r} on {target}",
-                    target=target,
-                    kernel=glob,
-                )
+                found |= coverage(unit, target, policy.runtime).kernels
+    paths = [binary.path for binary in artifact.binaries]
+    for target, glob in absent(policy.kernels, names, policy, paths):
+        yield finding(
+            "missing-kernel",
+            artifact.path,
+            f"no kernel matches {glob!r} on {target}",
+            target=target,
+            kernel=glob,
+        )
 
 
-def matches(name: str, glob: str) -> bool:
-    """Whether a kernel's symbol, or its C++ name, matches."""
-    return fnmatchcase(name, glob) or fnmatchcase(demangle(name), glob)
+def absent(
+    globs: Iterable[str],
+    names: Mapping[TargetID, AbstractSet[str]],
+    policy: Policy,
+    paths: Iterable[str],
+) -> Iterator[tuple[TargetID, str]]:
+    """Globs that no name of a target matches, unless all that another has are excused."""
+    paths = tuple(paths)
+    for glob in globs:
+        matching = {
+            target: {name for name in own if name_matches(name, glob)}
+            for target, own in names.items()
+        }
+        somewhere = set().union(*matching.values())
+        for target, found in matching.items():
+            excused = all(
+                any(policy.excuses(path, name, target) for path in paths)
+                for name in somewhere
+            )
+            if not found and not (somewhere and excused):
+                yield target, glob

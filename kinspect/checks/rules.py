@@ -356,6 +356,43 @@ _RULES: Final = (
         " metadata. People and installers choose by these names.",
         "Rename, or build what the name says.",
     ),
+    Rule(
+        "wrong-linkage",
+        Severity.ERROR,
+        "device code is linked as the policy says",
+        "The policy, or a profile, expects the device code of this binary to be linked once"
+        " (`rdc`) or for each translation unit (`per-tu`), and it is not. Calls from one"
+        " unit's device code into another's need RDC.",
+        "Pass -fgpu-rdc to the compile and the link lines, or leave it out of both; or"
+        " change `linkage` in the policy.",
+    ),
+    Rule(
+        "size-budget",
+        Severity.ERROR,
+        "the code for each target keeps to its budget",
+        "The code objects and the bitcode for a target, inflated, take more than the policy"
+        " allows. Inflated, since the targets of a compressed bundle are compressed"
+        " together.",
+        "Compare with an earlier build (kinspect snapshot, kinspect diff), and look for"
+        " templates with too many instances; or raise `budget` in the policy.",
+    ),
+    Rule(
+        "expired-ignore",
+        Severity.WARNING,
+        "no ignore of the policy has expired",
+        "The last day of an ignore is over: what it excused is told again.",
+        "Mend what it excuses and remove it, or give it a new date.",
+    ),
+    Rule(
+        "unmatched-policy",
+        Severity.NOTE,
+        "every table of the policy that asks for something names a binary",
+        "A `[[binary]]` of the policy asks for kernels, functions or a linkage, and no"
+        " binary of this run has such a name: nothing was held against it.",
+        "Check `path` against the names that `kinspect list` prints. What must be there"
+        " belongs into `expect` too. Give this rule the severity `error` where one policy"
+        " is for one artifact.",
+    ),
 )
 
 RULES: Final = MappingProxyType({rule.name: rule for rule in _RULES})

@@ -57,8 +57,9 @@ def device_libraries(artifacts: Iterable[Artifact], policy: Policy) -> Iterator[
         for one in members:
             yield from _mismatch(one)
         if not all(one.universal for one in members):
-            yield from _missing(members, policy)
-            yield from _parity(members, policy)
+            own = policy.for_binary(members[0].binary.path)
+            yield from _missing(members, own)
+            yield from _parity(members, own)
 
 
 def _libraries(artifact: Artifact) -> Iterator[Library]:
@@ -128,7 +129,7 @@ def _parity(members: list[Library], policy: Policy) -> Iterator[Finding]:
                 names = set(one.content.functions)
                 defined[required] = defined.get(required, names) & names
                 paths.setdefault(required, one.binary.path)
-    for required, message, name in differences(defined):
+    for required, message, name in differences(defined, policy, members[0].binary.path):
         yield finding(
             "kernel-parity",
             paths[required],

@@ -27,14 +27,15 @@ BESIDE: Final = "build for it too (--offload-arch={}), and install the files bes
 def sidecar_files(artifacts: Sequence[Artifact], policy: Policy) -> Iterator[Finding]:
     """The rules on files of device code, group by group."""
     for group in groups(artifacts):
+        own = policy.for_binary(group.members[0].binary.path)
         for one in group.members:
             yield from _mismatch(one)
-        for required in policy.required:
-            yield from _coverage(group, required, policy, artifacts)
+        for required in own.required:
+            yield from _coverage(group, required, own, artifacts)
         if group.directory and not group.lazy:
-            yield from _lacking_files(group, policy)
+            yield from _lacking_files(group, own)
         if not group.tuned:
-            yield from _lacking_kernels(group, policy)
+            yield from _lacking_kernels(group, own)
 
 
 # --- what the name claims ---------------------------------------------------------------
@@ -173,6 +174,8 @@ def _parity(members: Iterable[Sidecar], policy: Policy) -> Iterator[Finding]:
     everything = set().union(*kernels.values())
     for required, own in kernels.items():
         for name in sorted(everything - own):
+            if policy.excuses(paths[required], name, required):
+                continue
             yield finding(
                 "kernel-parity",
                 paths[required],

@@ -7,14 +7,13 @@ import click
 
 from kinspect import api
 from kinspect.checks import host
-from kinspect.checks.kernels import matches
 from kinspect.cli import options
 from kinspect.cli.exit import Exit
 from kinspect.cli.progress import progress
 from kinspect.loader import units
 from kinspect.model import Artifact, Binary, Severity
 from kinspect.names import escape
-from kinspect.policy import Policy
+from kinspect.policy import Policy, name_matches
 from kinspect.render.explain import explain, kernels_of, some
 from kinspect.render.words import count
 from kinspect.runtime import NEWEST, Runtime, runtime
@@ -100,7 +99,7 @@ class _Asked:
     def kernels(self, names: Iterable[str]) -> list[str]:
         found = []
         for name in names:
-            hits = [glob for glob in self.globs if matches(name, glob)]
+            hits = [glob for glob in self.globs if name_matches(name, glob)]
             self.matched.update(hits)
             if hits:
                 found.append(name)

@@ -19,11 +19,12 @@ Examples:
 @click.command("schema", epilog=EPILOG)
 @click.argument("name", default="report")
 def command(name: str) -> None:
-    """Print the JSON Schema of that NAME: diff, extraction, kernel, report or snapshot.
+    """Print a JSON Schema: diff, extraction, kernel, policy, report or snapshot.
 
     report [default]: verify and list --format json; kernel: an object of kernels
     --format json, or a line of jsonl; snapshot: what kinspect snapshot writes;
-    extraction: the manifest.json of kinspect extract; diff: diff --format json.
+    extraction: the manifest.json of kinspect extract; diff: diff --format json;
+    policy: kinspect.toml, [tool.kinspect] and profiles, for editors.
     """
     known = schemas.names()
     if name not in known:

@@ -32,10 +32,23 @@ def report(report: Report) -> str:
         "verdict": report.verdict.value,
         "required": list(report.required),
         "rocm": report.runtime.name.removeprefix("ROCm "),
+        **_policy(report),
         "artifacts": [artifact(one, code_objects=True) for one in report.artifacts],
         "findings": [finding(one) for one in report.findings],
     }
     return dump(value)
+
+
+def _policy(report: Report) -> Value:
+    """Where the requirements come from, if there is more than options."""
+    found: Value = {}
+    if report.sources:
+        found["policy"] = list(report.sources)
+    if report.exceptions:
+        found["required_of"] = {
+            path: list(own) for path, own in sorted(report.exceptions.items())
+        }
+    return found
 
 
 def listing(artifacts: tuple[Artifact, ...], version: str) -> str:

@@ -103,13 +103,13 @@ def _suites(report: Report) -> dict[str, _Suite]:
         if binary.path in grouped:
             continue
         suite = suites.setdefault(binary.path, {})
-        for cell in matrix.cells(list(units(binary)), report):
+        for cell in matrix.cells(list(units(binary)), report, binary.path):
             suite.setdefault(str(cell.target), _Case()).passed = _passed(cell)
         suite.setdefault(REST, _Case())
     for problem in problems(report):
         suite = suites.setdefault(problem.first.path or "kinspect", {})
         name = problem.first.target
-        case = suite.setdefault(name if name in report.required and name else REST, _Case())
+        case = suite.setdefault(name if name in report.targets and name else REST, _Case())
         case.groups.append(problem)
     return suites
 

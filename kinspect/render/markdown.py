@@ -69,7 +69,7 @@ def _matrix(report: Report) -> Iterator[str]:
     binaries = [one for one in matrix.carrying(report) if one.path not in grouped]
     if not binaries and not tables:
         return
-    heads = ["binary", "device code", *map(prose, report.required)]
+    heads = ["binary", "device code", *map(prose, report.targets)]
     lacking = {(f.path, f.target) for f in report.findings if f.rule == "missing-bitcode"}
     yield row(heads)
     yield row(["---"] * len(heads))
@@ -86,6 +86,8 @@ def _matrix(report: Report) -> Iterator[str]:
 
 
 def _group_cell(cell: sidecar_table.Cell | matrix.Cell) -> str:
+    if cell.status == matrix.NOT_REQUIRED:
+        return cell.status
     if cell.style == "error":
         return f"**{cell.status}**"
     beside = "" if cell.status == "ok" else f" ({cell.status})"
@@ -98,12 +100,14 @@ def _cells(
     yield ", ".join(matrix.facts(binary))
     found = list(units(binary))
     linked = any(link_units(binary))
-    for cell in matrix.cells(found, report):
+    for cell in matrix.cells(found, report, binary.path):
         if not found and linked:
             missing = (binary.path, str(cell.target)) in lacking
             yield "**MISSING**" if missing else "bitcode"
         elif not found:
             yield "-"
+        elif cell.status == matrix.NOT_REQUIRED:
+            yield cell.status
         elif cell.style == "error":
             yield f"**{cell.status}** {len(cell.served)}/{cell.total}"
         else:

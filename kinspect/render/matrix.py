@@ -10,6 +10,9 @@ from kinspect.render.words import count
 from kinspect.runtime import Runtime
 from kinspect.target import TargetID
 
+#: what a policy does not ask of a binary
+NOT_REQUIRED = "not required"
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -19,6 +22,8 @@ class Cell:
     coverages: tuple[Coverage, ...]
     #: nothing here is to serve it
     elsewhere: bool = False
+    #: whether the policy requires the target of this binary
+    wanted: bool = True
 
     @property
     def total(self) -> int:
@@ -48,11 +53,14 @@ class Cell:
     def status(self) -> str:
         """`ok`, `by generic`, `MISSING`, `MISSING in part` or `SOME MODES ONLY`.
 
-        `not here` where archives are looked at by themselves, and it is for others.
+        `not here` where archives are looked at by themselves, and it is for others;
+        `not required` where the policy says so and it is not all there.
         """
         if self.elsewhere:
             return "not here"
         missing = [one for one in self.coverages if one.missing]
+        if not self.wanted and (missing or self.fallbacks):
+            return NOT_REQUIRED
         if not missing and self.coverages:
             return f"by {', '.join(self.fallbacks)}" if self.fallbacks else "ok"
         if all(not one.entries for one in missing):
@@ -63,22 +71,28 @@ class Cell:
     @property
     def style(self) -> str:
         """How bad that is: `ok`, `note`, `warning` or `error`."""
-        if self.status == "ok":
+        if self.status in {"ok", NOT_REQUIRED}:
             return "ok"
         if self.elsewhere:
             return "note"
         return "warning" if self.status.startswith("by ") else "error"
 
 
-def cells(found: Sequence[Unit], report: Report) -> list[Cell]:
-    """The units on each required target."""
-    return [_cell(found, TargetID.parse(text), report.runtime) for text in report.required]
+def cells(found: Sequence[Unit], report: Report, path: str = "") -> list[Cell]:
+    """The units of a binary on each target that is required, of it or of others."""
+    wanted = report.required_of(path)
+    return [
+        _cell(found, TargetID.parse(text), report.runtime, wanted=text in wanted)
+        for text in report.targets
+    ]
 
 
-def _cell(found: Sequence[Unit], target: TargetID, runtime: Runtime) -> Cell:
+def _cell(
+    found: Sequence[Unit], target: TargetID, runtime: Runtime, *, wanted: bool
+) -> Cell:
     own = [unit for unit in found if not unit.for_others(target)]
     covered = tuple(coverage(unit, target, runtime) for unit in own)
-    return Cell(target, covered, elsewhere=bool(found) and not own)
+    return Cell(target, covered, elsewhere=bool(found) and not own, wanted=wanted)
 
 
 def carrying(report: Report) -> Iterator[Binary]:
@@ -119,7 +133,8 @@ def verdict(report: Report) -> tuple[str, str]:
         reason = f"{count(len(errors), 'error')} in {_binaries(len(places))}"
     else:
         reason = _unknown(report, len(errors))
-    return VERDICTS[report.verdict], f"{reason}{beside}"
+    by = f" (policy: {', '.join(report.sources)})" if report.sources else ""
+    return VERDICTS[report.verdict], f"{reason}{beside}{by}"
 
 
 def _passed(report: Report) -> str:
@@ -134,7 +149,9 @@ def _passed(report: Report) -> str:
     packed = {e.archive for b in binaries for u in b.bundles if b.kpack for e in u.entries}
     if packed:
         what = f"{what}, from {count(len(packed), 'kpack archive')}"
-    return f"{' and '.join(report.required)} in {what}"
+    own = sum(1 for one in binaries if one.path in report.exceptions)
+    but = f", {_binaries(own)} with targets of its own" if own else ""
+    return f"{' and '.join(report.required)} in {what}{but}"
 
 
 def _unknown(report: Report, errors: int) -> str:

@@ -26,6 +26,8 @@ class Cell:
 
     target: TargetID
     found: Served
+    #: whether the policy requires the target of these files
+    wanted: bool = True
 
     @property
     def files(self) -> str:
@@ -42,6 +44,8 @@ class Cell:
     @property
     def status(self) -> str:
         """`ok`, `by generic`, `MISSING` or `SOME MODES ONLY`."""
+        if self.found.bare and not self.wanted:
+            return matrix.NOT_REQUIRED
         if self.found.bare:
             return "MISSING" if self.found.missing else "SOME MODES ONLY"
         others = sorted(how.value for how in self.found.hows if how.value != "native")
@@ -49,7 +53,7 @@ class Cell:
 
     @property
     def style(self) -> str:
-        if self.status == "ok":
+        if self.status in {"ok", matrix.NOT_REQUIRED}:
             return "ok"
         return "warning" if self.status.startswith("by ") else "error"
 
@@ -91,13 +95,18 @@ def tables(report: Report) -> list[Table]:
 
 
 def _cells(group: Group, report: Report) -> list[Cell]:
-    required = map(TargetID.parse, report.required)
-    return [Cell(target, served(group, target, report.runtime)) for target in required]
+    wanted = report.required_of(group.members[0].binary.path)
+    found = []
+    for text in report.targets:
+        target = TargetID.parse(text)
+        how = served(group, target, report.runtime)
+        found.append(Cell(target, how, text in wanted))
+    return found
 
 
 def blocks(found: Iterable[Table], style: Style) -> Iterator[str]:
     for one in found:
-        rows = [_row(cell, style) for cell in one.cells]
+        rows = [_row(cell, style) for cell in one.cells if cell.wanted]
         lines = [f"{style('strong', escape(one.name))}   {one.facts}"]
         lines += table(rows, ["target", "files", "kernels", "size", ""])
         yield "\n  ".join(lines)

@@ -101,10 +101,11 @@ def _overview(binary: Binary, report: Report, style: Style, verbose: int) -> Ite
     found = list(units(binary))
     if not found and linked:
         return
-    rows = [_row(cell, style) for cell in matrix.cells(found, report)]
+    cells = matrix.cells(found, report, binary.path)
+    rows = [_row(cell, style) for cell in cells if cell.wanted]
     yield from table(rows, ["target", "bundles", "kernels", "size", ""])
     if verbose > 0:
-        yield from table(*_unit_table(found, report, style))
+        yield from table(*_unit_table(binary, found, report, style))
     if verbose > 1:
         yield from _kernels(found)
 
@@ -146,19 +147,19 @@ def _row(cell: matrix.Cell, style: Style) -> list[str]:
 
 
 def _unit_table(
-    found: Sequence[Unit], report: Report, style: Style
+    binary: Binary, found: Sequence[Unit], report: Report, style: Style
 ) -> tuple[list[list[str]], list[str]]:
     """A row for each bundle: what it holds, and its kernels for each required target."""
     rows = []
     for unit in found:
         targets = {entry.id.target_name for entry in unit.entries}
         row = [unit.name, unit.bundles[0].form.value, count(len(targets), "target")]
-        for cell in matrix.cells([unit], report):
+        for cell in matrix.cells([unit], report, binary.path):
             served = count(cell.kernels, "kernel") if cell.served else ""
             other = "" if cell.status == "ok" else style(cell.style, cell.status)
             row.append(" ".join(filter(None, (served, other))))
         rows.append([*row[:2], size(sum(one.size for one in unit.bundles)), *row[2:]])
-    return rows, ["", "form", "size", "", *report.required]
+    return rows, ["", "form", "size", "", *report.targets]
 
 
 def _kernels(found: Sequence[Unit]) -> Iterator[str]:

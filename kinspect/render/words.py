@@ -1,15 +1,8 @@
 """Numbers as people read them."""
 
+from kinspect.sizes import size
 
-def size(count: int) -> str:
-    """A size that people read: 4.8 MB."""
-    if count < 1000:
-        return f"{count} B"
-    value, units_left = count / 1000, ["kB", "MB", "GB", "TB"]
-    while value >= 999.95 and len(units_left) > 1:
-        value /= 1000
-        units_left.pop(0)
-    return f"{value:.1f} {units_left[0]}"
+__all__ = ["count", "shortened", "size"]
 
 
 def count(number: int, word: str) -> str:

@@ -1,4 +1,4 @@
-"""JSON Schemas of what kinspect prints, shipped with it."""
+"""JSON Schemas of what kinspect prints, and of policies; shipped with it."""
 
 from importlib import resources
 from typing import Final
