@@ -14,7 +14,6 @@ from kinspect.render import matrix, text
 from kinspect.render.place import short_name
 from kinspect.render.style import Style, table
 from kinspect.render.words import count, size
-from kinspect.runtime import Runtime
 from kinspect.target import TargetID
 
 #: how many binaries are named one by one; the rest are told with --verbose
@@ -93,7 +92,10 @@ class TargetRow:
     kernels: int
     size: int
     binaries: int
+    #: whether it is required of any binary
     required: bool
+    #: units without it, of the binaries that it is required of
+    lacking: int
 
     @property
     def whole(self) -> bool:
@@ -195,7 +197,7 @@ def _wheel(wheel: Wheel) -> Iterator[str]:
 
 def _targets(carrying: Sequence[Binary], report: Report) -> list[TargetRow]:
     """A row for each processor that something is packed for, or that is required."""
-    required = set(report.required)
+    required = set(report.targets)
     names = {
         str(target.processor)
         for binary in carrying
@@ -213,7 +215,7 @@ def _targets(carrying: Sequence[Binary], report: Report) -> list[TargetRow]:
     processors = {text.split(":")[0] for text in required}
     names = {name for name in names if name not in processors} | required
     return [
-        _target_row(name, carrying, report.runtime, required=name in required)
+        _target_row(name, carrying, report)
         for name in sorted(names, key=lambda one: (one not in required, _order(one)))
     ]
 
@@ -223,14 +225,12 @@ def _order(name: str) -> tuple[int, str]:
     return len(name.split(":", maxsplit=1)[0]), name
 
 
-def _target_row(
-    name: str, carrying: Sequence[Binary], runtime: Runtime, *, required: bool
-) -> TargetRow:
-    served = total = kernels = packed = binaries = 0
+def _target_row(name: str, carrying: Sequence[Binary], report: Report) -> TargetRow:
+    served = total = kernels = packed = binaries = lacking = 0
     for binary in carrying:
-        before = served
+        before, missed = served, total - served
         for unit in units(binary):
-            found = coverage(unit, TargetID.parse(name), runtime)
+            found = coverage(unit, TargetID.parse(name), report.runtime)
             total += 1
             if not found.missing:
                 served += 1
@@ -243,7 +243,10 @@ def _target_row(
             served += bool(kept)
             packed += sum(one.size for one in kept)
         binaries += served > before
-    return TargetRow(name, served, total, kernels, packed, binaries, required)
+        if name in report.required_of(binary.path):
+            lacking += total - served - missed
+    required = name in report.targets
+    return TargetRow(name, served, total, kernels, packed, binaries, required, lacking)
 
 
 def _target_table(
@@ -253,8 +256,8 @@ def _target_table(
     for row in rows:
         mark = ""
         if row.required:
-            word = "ok" if row.whole else "MISSING in part" if row.served else "MISSING"
-            mark = style("ok" if row.whole else "error", word)
+            word = "MISSING in part" if row.served else "MISSING"
+            mark = style("error", word) if row.lacking else style("ok", "ok")
         lines.append(
             [
                 escape(row.target),

@@ -9,7 +9,7 @@ from kinspect.model import Binary, Report
 from kinspect.render import sidecar_table
 from kinspect.render.html import markup
 from kinspect.render.html.markup import text
-from kinspect.render.matrix import Cell, carrying, cells, facts
+from kinspect.render.matrix import NOT_REQUIRED, Cell, carrying, cells, facts
 from kinspect.render.place import short_name
 from kinspect.render.words import count, size
 
@@ -64,7 +64,7 @@ def other_targets(binaries: Iterable[Binary], report: Report) -> list[str]:
             *(part.name for unit in link_units(binary) for part in unit.parts),
         )
     }
-    return sorted(found - set(report.required), key=by_processor)
+    return sorted(found - set(report.targets), key=by_processor)
 
 
 def by_processor(target: str) -> tuple[int, str]:
@@ -73,7 +73,7 @@ def by_processor(target: str) -> tuple[int, str]:
 
 
 def _heads(report: Report, others: Sequence[str]) -> str:
-    required = [f'<th scope="col">{text(name)}</th>' for name in report.required]
+    required = [f'<th scope="col">{text(name)}</th>' for name in report.targets]
     beside = [f'<th scope="col" class="other">{text(name)}</th>' for name in others]
     return "".join(['<th scope="col">binary</th>', *required, *beside])
 
@@ -82,10 +82,10 @@ def _row(binary: Binary, report: Report, others: Sequence[str]) -> str:
     found = list(units(binary))
     linked = list(link_units(binary))
     if not found and linked:
-        required = [_bitcode(binary, linked, one, report) for one in report.required]
+        required = [_bitcode(binary, linked, one, report) for one in report.targets]
         packed = [{part.name for part in unit.parts} for unit in linked]
     else:
-        required = [_cell(cell) for cell in cells(found, report)]
+        required = [_cell(cell) for cell in cells(found, report, binary.path)]
         packed = [{entry.id.target_name for entry in unit.entries} for unit in found]
     head = _name(short_name(binary.path, report.artifacts), ", ".join(facts(binary)))
     beside = [_dot(target, [target in has for has in packed]) for target in others]
@@ -105,6 +105,8 @@ def _group_row(group: sidecar_table.Table, others: Sequence[str]) -> str:
 
 
 def _group_cell(cell: sidecar_table.Cell | Cell) -> str:
+    if cell.status == NOT_REQUIRED:
+        return f'<td class="cell none">{NOT_REQUIRED}</td>'
     if cell.style == "error":
         return _box("error", cell.status, "", ["error"])
     beside = [size(cell.size)] if cell.status == "ok" else [cell.status, size(cell.size)]
@@ -115,6 +117,8 @@ def _group_cell(cell: sidecar_table.Cell | Cell) -> str:
 def _cell(cell: Cell) -> str:
     if not cell.total:
         return '<td class="cell none">no device code</td>'
+    if cell.status == NOT_REQUIRED:
+        return f'<td class="cell none">{NOT_REQUIRED}</td>'
     served = count(cell.kernels, "kernel") if cell.served else cell.status
     beside = [size(cell.size)] if cell.served else []
     if cell.total > 1:
@@ -190,8 +194,8 @@ def _bundles(binaries: Sequence[Binary], report: Report) -> str:
 
 def _bundle_table(binary: Binary, found: Sequence[Unit], report: Report) -> str:
     name = markup.name(short_name(binary.path, report.artifacts))
-    rows = [_bundle(unit, report) for unit in found[:MOST]]
-    heads = ["bundle", "form", "size", "targets", *map(text, report.required)]
+    rows = [_bundle(unit, report, binary.path) for unit in found[:MOST]]
+    heads = ["bundle", "form", "size", "targets", *map(text, report.targets)]
     return (
         f"<details><summary>{count(len(found), 'bundle')} of {name}</summary>"
         f"{markup.wide('Bundles', markup.table('plain', heads, rows))}"
@@ -199,7 +203,7 @@ def _bundle_table(binary: Binary, found: Sequence[Unit], report: Report) -> str:
     )
 
 
-def _bundle(unit: Unit, report: Report) -> list[str]:
+def _bundle(unit: Unit, report: Report, path: str) -> list[str]:
     targets = {entry.id.target_name for entry in unit.entries}
     total = sum(bundle.size for bundle in unit.bundles)
     row = [
@@ -208,7 +212,7 @@ def _bundle(unit: Unit, report: Report) -> list[str]:
         size(total),
         str(len(targets)),
     ]
-    for cell in cells([unit], report):
+    for cell in cells([unit], report, path):
         told = count(cell.kernels, "kernel") if cell.served else ""
         other = "" if cell.status == "ok" else cell.status
         words = ", ".join(filter(None, (told, other)))

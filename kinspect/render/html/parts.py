@@ -69,7 +69,7 @@ def _line(line: str) -> str:
 
 def sizes(report: Report) -> str:
     """Bytes for each target, over all binaries, as bars."""
-    total = Counter(dict.fromkeys(report.required, 0))
+    total = Counter(dict.fromkeys(report.targets, 0))
     for target, number in _packed(report):
         total[target] += number
     largest = max(total.values())
@@ -77,7 +77,7 @@ def sizes(report: Report) -> str:
         return ""
     rows = []
     for target, number in sorted(total.items(), key=lambda item: (-item[1], item[0])):
-        required = ' class="required"' if target in report.required else ""
+        required = ' class="required"' if target in report.targets else ""
         rows.append(
             f'<tr{required}><th scope="row"{required}>{text(target)}</th>'
             f'<td class="number">{size(number)}</td>'
