@@ -175,7 +175,9 @@ def verify(
     policy = policy or Policy()
     names = [paths] if isinstance(paths, str | os.PathLike | Installed) else list(paths)
     left_out = (*policy.exclude, *exclude)
-    read = [_inspected(name, limits, left_out, record=record, watch=watch) for name in names]
+    read = [
+        _inspected(name, limits, left_out, record=record, watch=watch) for name in names
+    ]
     artifacts = _together(read, limits, code_objects=True)
     findings = checks.run(artifacts, policy)
     return Report(
