@@ -18,7 +18,7 @@ FORMATS = ("text", "json", "markdown")
 EPILOG = f"""\
 \b
 Examples:
-  kinspect diff deep_ep-1.0-*.whl deep_ep-1.1-*.whl
+  kinspect diff deep_ep-1.0*.whl deep_ep-1.1*.whl
   kinspect diff baseline.json.gz build/deep_ep_cpp.so --fail-on lost-target,new-spill
   kinspect diff old/ new/ --format text --format markdown=summary.md
 

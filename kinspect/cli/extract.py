@@ -23,7 +23,7 @@ EPILOG = """\
 \b
 Examples:
   kinspect extract -o out deep_ep-1.0-cp312-cp312-linux_x86_64.whl
-  kinspect extract -o out --target gfx950 --binary '*rocm72*' bitsandbytes-*.whl
+  kinspect extract -o out --target gfx950 --binary '*rocm72*' bitsandbytes*.whl
   kinspect extract -o out --kind bundle --kind inflated libfoo.so
   kinspect extract -o - --target gfx942 --bundle 3 libfoo.so | llvm-readelf --notes -
   kinspect extract -o - --uri 'file://libfoo.so#offset=8192&size=4048'

@@ -32,6 +32,7 @@ COMMANDS = (
     "verify",
     "verify -vv",
     "verify -q",
+    "audit",
     "list",
     "kernels",
     "explain --device gfx950",
