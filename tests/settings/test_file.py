@@ -17,6 +17,7 @@ from kinspect.settings import file
 from kinspect.settings.keys import KEYS, TABLES
 from kinspect.settings.setting import Setting
 from kinspect.target import TargetID, parse_required
+from tests.conftest import ROOT
 
 SCHEMA = json.loads(schemas.read("policy"))
 GFX942, GFX950 = TargetID("gfx942"), TargetID("gfx950")
@@ -240,3 +241,21 @@ def test_a_pyproject_that_can_not_be_read_is_no_empty_policy(tmp_path, monkeypat
     Path("pyproject.toml").write_text("[tool.kinspect\n")
     with pytest.raises(PolicyError, match=r"pyproject\.toml:1: this is no TOML"):
         file.find(tmp_path)
+
+
+def test_the_example_of_the_documentation_is_a_policy(read):
+    page = (ROOT / "docs/policy.md").read_text("utf-8")
+    text = page.split("```toml\n")[1].split("```")[0]
+    keys = {one.key for one in read(text, "pyproject.toml")}
+    assert keys == {
+        "require",
+        "expect",
+        "profile",
+        "budget",
+        "binary",
+        "exception",
+        "ignore",
+    }
+    for key in KEYS:
+        if key != "about":
+            assert f"`{key}`" in page or f"`[[{key}]]`" in page
