@@ -986,6 +986,17 @@ def run(*arguments) -> int:
     return int(stop.value.code or 0)
 
 
+def test_audit_tells_what_a_split_tree_runs_on(tmp_path, capsys):
+    archives = {target: packed(target, ["a"]) for target in BOTH}
+    root = tree(tmp_path / "rocm", split_host(NAME, SEARCH), **archives)
+    assert run("audit", root) == 0
+    assert "runs on    gfx942, gfx950" in capsys.readouterr().out
+    assert run("audit", root / ".kpack" / "foo_gfx942.kpack") == 2
+    shown = capsys.readouterr().out
+    assert "runs on    gfx942\n" in shown
+    assert "lacks      gfx950" in shown
+
+
 def test_extract_takes_code_objects_out_of_archives(tmp_path, capsys):
     code = {(f"{NAME}#0", target): code_object(target, "a") for target in BOTH}
     path = tmp_path / "foo.kpack"

@@ -41,7 +41,9 @@ def _artifact(
     artifact: Artifact, report: Report, style: Style, verbose: int
 ) -> Iterator[str]:
     carrying = [one for one in artifact.binaries if one.device_code or one.bundles]
-    rows = _targets(carrying, report)
+    # archives that hosts open are judged through these
+    judged = [one for one in carrying if not one.referred]
+    rows = _targets(judged or carrying, report)
     head = f"{style('strong', escape(artifact.path))}   {_kind(artifact)}"
     yield "\n  ".join([head, *_facts(artifact, carrying, rows, report)])
     if rows:
@@ -99,7 +101,7 @@ class TargetRow:
 
     @property
     def whole(self) -> bool:
-        return self.served == self.total
+        return 0 < self.served == self.total
 
 
 def _facts(
@@ -123,7 +125,8 @@ def _facts(
         yield f"in part    {names}: {served:,} of {total:,} bundles"
     if missing:
         yield f"lacks      {_list(missing)}"
-    yield from _packing(carrying)
+    # what hosts have in archives is stored there
+    yield from _packing([one for one in carrying if not one.kpack])
     yield from _linking(carrying, report)
     for wheel in artifact.wheels:
         if artifact.kind != "wheel":
@@ -230,6 +233,8 @@ def _target_row(name: str, carrying: Sequence[Binary], report: Report) -> Target
     for binary in carrying:
         before, missed = served, total - served
         for unit in units(binary):
+            if unit.for_others(TargetID.parse(name)):
+                continue  # an archive by itself, which makes no claim to it
             found = coverage(unit, TargetID.parse(name), report.runtime)
             total += 1
             if not found.missing:
