@@ -289,3 +289,30 @@ def test_several_platforms_as_skopeo_copies_them(run, tmp_path, built):
     errors = {f.path for f in report.findings if f.severity == "error"}
     assert errors == {f"{copy}!linux/arm64!opt/venv/lib/x.so"}
     assert verify(copy, exclude=("linux/arm64",)).verdict is Verdict.PASS
+
+
+# --- conda ----------------------------------------------------------------------------------
+
+
+def test_conda_packages_of_both_formats(tmp_path):
+    """By the library that conda itself reads and writes packages with."""
+    create = pytest.importorskip("conda_package_streaming.create")
+    transmute = pytest.importorskip("conda_package_streaming.transmute")
+    root = tmp_path / "root"
+    info = {"info/index.json": b'{"name": "x"}', "info/files": b"lib/libgood.so\n"}
+    files = {"lib/libgood.so": GOOD, "lib/libbad.so": BAD, "bin/empty": b"", **info}
+    tree(root, files)
+    with create.conda_builder("x-1-0", tmp_path) as archive:
+        archive.add(root, "", recursive=True)
+    old = tmp_path / "old/x-1-0.tar.bz2"
+    old.parent.mkdir()
+    transmute.transmute_tar_bz2(str(tmp_path / "x-1-0.conda"), old.parent)
+    for path in (tmp_path / "x-1-0.conda", old):
+        found = files_of(path)
+        found.pop("metadata.json", None)
+        assert found == files
+        report = verify(path)
+        assert (report.artifacts[0].kind, report.verdict) == ("conda", Verdict.FAIL)
+        assert {f.path for f in report.findings if f.severity == "error"} == {
+            f"{path}!lib/libbad.so"
+        }
