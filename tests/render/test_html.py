@@ -4,14 +4,18 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from lxml import etree
 
 from kinspect.render import html
-from kinspect.render.html import kernels
+from kinspect.render.html import kernels, matrix_view
+from kinspect.render.matrix import Cell
+from kinspect.target import TargetID
 from tests.conftest import manifest
 from tests.render import reports
+from tests.render.test_reports import RENDERERS
 
 ELEMENTS = {
     "html", "head", "meta", "link", "title", "style", "body", "a", "header", "h1", "h2", "h3",
@@ -125,3 +129,24 @@ def test_text_that_ends_a_script_stays_text():
     assert not re.search("[<>&]", data[1])
     names = json.loads(data[1])["names"]
     assert any("<script>alert(1)</script>" in name for name in names)
+
+
+@pytest.mark.parametrize("name", RENDERERS)
+def test_every_format_knows_binaries_that_need_not_serve_a_target(name):
+    made = reports.sample_report("per_tu_one_lacks.so")
+    path = "samples/per_tu_one_lacks.so"
+    for others in ((), ("gfx90a",)):
+        assert RENDERERS[name](replace(made, exceptions={path: others}))
+    assert RENDERERS[name](replace(made, required=(), artifacts=()))
+
+
+def test_what_is_for_other_targets_is_no_hole_in_the_matrix():
+    made = reports.sample_report("per_tu_one_lacks.so")
+    cell = Cell(TargetID("gfx950"), (), elsewhere=True)
+    assert matrix_view._cell(cell) == '<td class="cell none">not here</td>'
+    assert matrix_view._group_cell(cell) == '<td class="cell none">not here</td>'
+    page = html.report(
+        replace(made, exceptions={"samples/per_tu_one_lacks.so": ("gfx942",)})
+    )
+    assert '<td class="cell none">not required</td>' in page
+    assert "cell error" not in page

@@ -106,8 +106,8 @@ def _group_row(group: sidecar_table.Table, others: Sequence[str]) -> str:
 
 
 def _group_cell(cell: sidecar_table.Cell | Cell) -> str:
-    if cell.status == NOT_REQUIRED:
-        return f'<td class="cell none">{NOT_REQUIRED}</td>'
+    if _beside_the_point(cell):
+        return _empty(cell.status)
     if cell.style == "error":
         return _box("error", cell.status, "", ["error"])
     beside = [size(cell.size)] if cell.status == "ok" else [cell.status, size(cell.size)]
@@ -116,10 +116,10 @@ def _group_cell(cell: sidecar_table.Cell | Cell) -> str:
 
 
 def _cell(cell: Cell) -> str:
+    if _beside_the_point(cell):
+        return _empty(cell.status)
     if not cell.total:
-        return '<td class="cell none">no device code</td>'
-    if cell.status == NOT_REQUIRED:
-        return f'<td class="cell none">{NOT_REQUIRED}</td>'
+        return _empty("no device code")
     served = count(cell.kernels, "kernel") if cell.served else cell.status
     beside = [size(cell.size)] if cell.served else []
     if cell.total > 1:
@@ -128,6 +128,15 @@ def _cell(cell: Cell) -> str:
         beside.insert(0, cell.status)
     kinds = [_kind(cell, at) for at in range(cell.total)]
     return _box(cell.style, served, ", ".join(beside), kinds)
+
+
+def _beside_the_point(cell: sidecar_table.Cell | Cell) -> bool:
+    """Whether the binary need not serve the target: it is for others."""
+    return cell.status == NOT_REQUIRED or cell.style not in _SIGNS
+
+
+def _empty(told: str) -> str:
+    return f'<td class="cell none">{told}</td>'
 
 
 def _box(kind: str, told: str, beside: str, kinds: Sequence[str]) -> str:

@@ -72,7 +72,7 @@ def sizes(report: Report) -> str:
     total = Counter(dict.fromkeys(report.targets, 0))
     for target, number in _packed(report):
         total[target] += number
-    largest = max(total.values())
+    largest = max(total.values(), default=0)
     if not largest:
         return ""
     rows = []
