@@ -5,45 +5,25 @@ Descriptor). The symbol table is hot: a large binary holds a million of its rows
 """
 
 import sys
-from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from kinspect.errors import FormatError, LimitExceeded
-from kinspect.formats import metadata
-from kinspect.formats.amdgpu_elf import (
-    DT_HASH,
-    DT_STRSZ,
-    DT_STRTAB,
-    DT_SYMTAB,
-    PT_DYNAMIC,
-    PT_LOAD,
-    SHT_DYNSYM,
-    Dynamic,
-    Elf,
-    HashTable,
-    ProgramHeader,
-    metadata_records,
-    offset_of,
-    open_elf,
-)
+from kinspect.formats import metadata, symbols
+from kinspect.formats.amdgpu_elf import PT_LOAD, Elf, metadata_records, open_elf
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import CodeObject, Fault
 from kinspect.target import from_e_flags
-from kinspect.view import View, bytes_of, decode, wire
+from kinspect.view import View
 
-STB_LOCAL: Final = 0
-STB_GLOBAL: Final = 1
-STT_OBJECT: Final = 1
-STT_AMDGPU_HSA_KERNEL: Final = 10
-SYMBOL_SIZE: Final = 24
 DESCRIPTOR_SIZE: Final = 64
 #: st_info of the symbols that others can find and that are no functions
 _OBJECTS: Final = frozenset(
     info
     for info in range(256)
-    if info >> 4 != STB_LOCAL and info & 15 in (STT_OBJECT, STT_AMDGPU_HSA_KERNEL)
+    if info >> 4 != symbols.STB_LOCAL
+    and info & 15 in (symbols.STT_OBJECT, symbols.STT_AMDGPU_HSA_KERNEL)
 )
 
 
@@ -68,11 +48,11 @@ def parse(view: View, limits: Limits = DEFAULT) -> CodeObject:
     faults = list(elf.faults)
     records: list[View] = []
     meta = metadata.Metadata(None, None, ())
-    symbols = Symbols({})
+    found = Symbols({})
     try:
         records = metadata_records(elf, limits)
         meta = metadata.parse(records, limits)
-        symbols = read_symbols(elf, limits)
+        found = read_symbols(elf, limits)
     except LimitExceeded:
         raise  # not damaged: not judged
     except FormatError as error:
@@ -82,9 +62,9 @@ def parse(view: View, limits: Limits = DEFAULT) -> CodeObject:
     kernels = {
         name
         for name, kernel in zip(names, meta.kernels, strict=True)
-        if kernel.symbol in symbols.descriptors
+        if kernel.symbol in found.descriptors
     }
-    faults += _descriptor_faults(elf, symbols.descriptors)
+    faults += _descriptor_faults(elf, found.descriptors)
     if len(set(names)) != len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
         faults.append(Fault(f"kernels listed twice: {', '.join(twice)}", view.where()))
@@ -96,11 +76,9 @@ def parse(view: View, limits: Limits = DEFAULT) -> CodeObject:
         records=len(records),
         kernels=tuple(sorted(kernels)),
         undescribed=tuple(sorted(set(names) - kernels)),
-        unlisted=tuple(
-            sorted(symbols.descriptors.keys() - {k.symbol for k in meta.kernels})
-        ),
-        undefined=symbols.undefined,
-        variables=symbols.variables,
+        unlisted=tuple(sorted(found.descriptors.keys() - {k.symbol for k in meta.kernels})),
+        undefined=found.undefined,
+        variables=found.variables,
         faults=tuple(faults),
     )
 
@@ -117,27 +95,16 @@ def kernels(view: View, limits: Limits = DEFAULT) -> Sequence[metadata.Kernel]:
 
 def read_symbols(elf: Elf, limits: Limits) -> Symbols:
     """The kernel descriptors and undefined symbols of `.dynsym`."""
-    found = _symbol_table(elf)
-    if found is None:
+    table = symbols.dynamic(elf, limits)
+    if table is None:
         return Symbols({})
-    table, strings = found
-    count = len(table) // SYMBOL_SIZE
-    limits.check("symbols", count, table.where())
-    data = table.bytes(0, count * SYMBOL_SIZE)
-    text = bytes_of(strings.bytes())
-    # Columns, not rows: st_name u32 at 0, st_info u8 at 4, st_shndx u16 at 6,
-    # st_value u64 at 8, st_size u64 at 16.
-    names = _column(data, "I")[0::6]
-    infos = bytes(data[4::SYMBOL_SIZE])
-    sections = _column(data, "H")[3::12]
-    quads = _column(data, "Q")
-    values, sizes = quads[1::3], quads[2::3]
+    infos, sections, values, sizes = table.infos, table.sections, table.values, table.sizes
     objects = [
         index for index, info in enumerate(infos) if info in _OBJECTS and sections[index]
     ]
     descriptors = {}
     variables = []
-    for index, name in zip(objects, _names(text, names, objects, strings), strict=True):
+    for index, name in zip(objects, table.names(objects), strict=True):
         if name.endswith(".kd"):
             descriptors[name] = values[index], sizes[index]
         elif not name.startswith("__hip_cuid_"):
@@ -145,68 +112,10 @@ def read_symbols(elf: Elf, limits: Limits) -> Symbols:
     missing = [
         index
         for index, section in enumerate(sections)
-        if not section and infos[index] >> 4 == STB_GLOBAL
+        if not section and infos[index] >> 4 == symbols.STB_GLOBAL
     ]
-    undefined = sorted(_names(text, names, missing, strings))
+    undefined = sorted(table.names(missing))
     return Symbols(descriptors, tuple(undefined), tuple(sorted(variables)))
-
-
-def _column(data: bytes | bytearray | memoryview, code: str) -> "array[int]":
-    column = array(code, bytes(data))
-    if sys.byteorder == "big":
-        column.byteswap()
-    return column
-
-
-def _names(
-    text: bytes | bytearray, starts: "array[int]", rows: list[int], strings: View
-) -> list[str]:
-    """The names of these rows of the symbol table: found one by one, decoded at once."""
-    if not rows:
-        return []
-    end = text.find
-    found = [text[(start := starts[row]) : end(0, start)] for row in rows]
-    last = text.rfind(0)  # what begins behind it has no end
-    beyond = next((starts[row] for row in rows if starts[row] > last), None)
-    if beyond is not None:
-        message = f"symbol name at {beyond:#x} of {len(text):#x} bytes has no end"
-        raise FormatError(message, strings.where(min(beyond, len(strings))))
-    return decode(b"\0".join(found)).split("\0")
-
-
-def _symbol_table(elf: Elf) -> tuple[View, View] | None:
-    """`.dynsym` and its strings: by the section headers, else by PT_DYNAMIC."""
-    view = elf.view
-    for section in elf.sections:
-        if section.sh_type == SHT_DYNSYM:
-            if section.sh_link >= len(elf.sections):
-                message = f"sh_link {section.sh_link} of .dynsym names no section"
-                raise FormatError(message, view.where(section.sh_offset))
-            strings = elf.sections[section.sh_link]
-            return (
-                view.slice(section.sh_offset, section.sh_size),
-                view.slice(strings.sh_offset, strings.sh_size),
-            )
-    for segment in elf.segments:
-        if segment.p_type == PT_DYNAMIC:
-            return _dynamic_symbol_table(elf, segment)
-    return None
-
-
-def _dynamic_symbol_table(elf: Elf, segment: ProgramHeader) -> tuple[View, View] | None:
-    size = wire(Dynamic).size
-    dynamic = elf.view.slice(segment.p_offset, segment.p_filesz)
-    tags = {
-        entry.d_tag: entry.d_val
-        for entry in dynamic.records(Dynamic, 0, len(dynamic) // size, size)
-    }
-    if not {DT_HASH, DT_SYMTAB, DT_STRTAB, DT_STRSZ} <= tags.keys():
-        return None
-    count = elf.view.read(HashTable, offset_of(elf, tags[DT_HASH])).nchain
-    return (
-        elf.view.slice(offset_of(elf, tags[DT_SYMTAB]), count * SYMBOL_SIZE),
-        elf.view.slice(offset_of(elf, tags[DT_STRTAB]), tags[DT_STRSZ]),
-    )
 
 
 def _descriptor_faults(
