@@ -132,6 +132,9 @@ def each_content(
     """
     reader = Reader(limits)
     try:
+        if bitstream.is_bitcode(view):
+            yield from _bitcode_file(view, limits).bitcode
+            return
         walk = _walk(view, reader)
         if walk is not None:
             for one in walk.bundles():

@@ -5,14 +5,14 @@ from collections.abc import Iterable
 
 import click
 
-from kinspect import extraction
+from kinspect import choosing, extraction
 from kinspect.cli import options
 from kinspect.cli.exit import Exit
 from kinspect.errors import UsageError
 from kinspect.extraction import Kind
 from kinspect.extraction.manifest import manifest
 from kinspect.extraction.naming import MANIFEST
-from kinspect.extraction.selection import Selection, normal, split, targets
+from kinspect.extraction.selection import Selection, normal, split
 from kinspect.model import Unreadable
 from kinspect.names import escape
 from kinspect.render.words import count, size
@@ -30,9 +30,9 @@ Examples:
 
 \b
 Files are called after where they come from: ARTIFACT/PATH/bundleN.TARGET.hsaco for code
-objects, .bc for bitcode, .spv for SPIR-V; rdc.TARGET.bc for the bitcode of RDC objects;
-bundleN.hipfb for a bundle as it is stored, bundleN.inflated.hipfb once inflated. A colon
-becomes _, what is not plain %XX, and a name that is taken gets ~2.
+objects, .bc for bitcode, .spv for SPIR-V; bitcode.TARGET.bc for that of RDC objects and
+device libraries; bundleN.hipfb for a bundle as it is stored, bundleN.inflated.hipfb once
+inflated. A colon becomes _, what is not plain %XX, and a name that is taken gets ~2.
 DIR/manifest.json says what each of them is.
 """
 
@@ -95,7 +95,7 @@ def command(
         message = "name a PATH, or what to extract with --uri"
         raise UsageError(message)
     selection = Selection(
-        targets(names),
+        choosing.targets(names),
         frozenset(bundles),
         binaries,
         frozenset(map(normal, places)),

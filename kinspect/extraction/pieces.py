@@ -145,7 +145,7 @@ def _bitcode(artifact: str, member: Member, one: DeviceBitcode) -> Piece:
     return Piece(
         member.path,
         artifact,
-        f"rdc.{one.name}",
+        f"bitcode.{one.name}",
         Place(member.path, one.offset, one.size),
         Kind.BITCODE,
         lambda: member.view.slice(one.offset, one.size),

@@ -1,15 +1,12 @@
 """Which pieces of an artifact are meant."""
 
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from typing import Final
 
-from kinspect.errors import TargetError, UsageError
+from kinspect.choosing import admits_binary, admits_target
 from kinspect.extraction.pieces import Kind, Piece
 from kinspect.sources.member import SEPARATOR
-from kinspect.target import SPIRV, TargetID
 from kinspect.uri import Place
 
 #: what is meant where nothing is said: whatever a device could run or a link compile
@@ -38,7 +35,7 @@ class Selection:
             self._kind(piece.kind)
             and (not self.targets or any(map(self._target, piece.targets)))
             and (not self.bundles or _index(piece) in self.bundles)
-            and self._binary(piece.path)
+            and admits_binary(piece.path, self.binaries)
             and (not self.places or normal(piece.place) in self.places)
         )
 
@@ -53,34 +50,11 @@ class Selection:
         return self.admits_kind(kind)
 
     def _target(self, name: str) -> bool:
-        return name in self.targets or name.split(":", maxsplit=1)[0] in self.targets
-
-    def _binary(self, path: str) -> bool:
-        return not self.binaries or any(
-            fnmatchcase(name, glob) for name in names_of(path) for glob in self.binaries
-        )
+        return admits_target(name, self.targets)
 
 
 def _index(piece: Piece) -> int | None:
     return None if piece.bundle is None else piece.bundle.index
-
-
-def names_of(path: str) -> tuple[str, str, str]:
-    """What a binary may be called: its breadcrumb, its path in there, its name."""
-    inner = path.rsplit(SEPARATOR, 1)[-1]
-    return path, inner, inner.rsplit("/", 1)[-1]
-
-
-def targets(texts: Iterable[str]) -> frozenset[str]:
-    """Targets to choose, in canonical form; raises UsageError."""
-    found = set()
-    for text in " ".join(texts).replace(";", " ").replace(",", " ").split():
-        try:
-            found.add(SPIRV if text == SPIRV else str(TargetID.parse(text)))
-        except TargetError as error:
-            message = f"--target: {error}"
-            raise UsageError(message) from error
-    return frozenset(found)
 
 
 def normal(place: Place) -> Place:

@@ -12,6 +12,7 @@ from typing import Final
 from kinspect.errors import FormatError, LimitExceeded
 from kinspect.formats import metadata, symbols
 from kinspect.formats.amdgpu_elf import PT_LOAD, Elf, metadata_records, open_elf
+from kinspect.formats.metadata import Detail
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import CodeObject, Fault
 from kinspect.target import from_e_flags
@@ -83,12 +84,14 @@ def parse(view: View, limits: Limits = DEFAULT) -> CodeObject:
     )
 
 
-def kernels(view: View, limits: Limits = DEFAULT) -> Sequence[metadata.Kernel]:
+def kernels(
+    view: View, limits: Limits = DEFAULT, detail: Detail = Detail.RESOURCES
+) -> Sequence[metadata.Kernel]:
     """The kernels with their resources, whether they can be launched or not."""
     records = metadata_records(open_elf(view, limits), limits)
     return [
         kernel
-        for kernel in metadata.parse(records, limits, resources=True).kernels
+        for kernel in metadata.parse(records, limits, detail).kernels
         if isinstance(kernel, metadata.Kernel)
     ]
 

@@ -16,8 +16,16 @@ from kinspect.view import View
 #: what to do with each code object: parse it, or something else with its bytes
 Opener = Callable[[View], CodeObject | None]
 
+#: what is wrong with something; may take a while
+Faults = Callable[[], tuple[Fault, ...]]
+
 #: what entries lie in, and what is wrong with it
-Loaded = tuple[View, tuple[Fault, ...]]
+Loaded = tuple[View, Faults]
+
+
+def _no_faults() -> tuple[Fault, ...]:
+    return ()
+
 
 #: how much of a compressed bundle is inflated at first for its entry table
 HEAD: Final = 64 * 1024
@@ -93,7 +101,7 @@ class Contents:
     def __init__(self, stored: View, load: Callable[[], Loaded] | None = None) -> None:
         #: the container as the binary has it, header and all
         self.stored = stored
-        self._load = load or (lambda: (stored, ()))
+        self._load = load or (lambda: (stored, _no_faults))
 
     @cached_property
     def _loaded(self) -> Loaded:
@@ -104,10 +112,13 @@ class Contents:
         """What the entries lie in; raises FormatError where it can't be inflated."""
         return self._loaded[0]
 
-    @property
+    @cached_property
     def faults(self) -> tuple[Fault, ...]:
-        """What is wrong with the inside: it is short, or its checksum another."""
-        return self._loaded[1]
+        """What is wrong with the inside: it is short, or its checksum another.
+
+        Best asked for last: the checksum is computed beside what the caller does.
+        """
+        return self._loaded[1]()
 
     def entry(self, entry: Entry) -> View:
         """The bytes of an entry; raises FormatError where they are not all there."""
@@ -182,7 +193,9 @@ class Reader:
             faults = _faults(header, inflated, digest_of(), view.where())
         self.contents = Contents(
             view.slice(0, header.total),
-            lambda: (inflated, faults) if self.opens else self._inflated(view, layer),
+            lambda: (
+                (inflated, lambda: faults) if self.opens else self._inflated(view, layer)
+            ),
         )
         return Bundle(
             index=0,
@@ -201,7 +214,8 @@ class Reader:
     def _inflated(self, view: View, layer: str) -> Loaded:
         header = ccob.parse(view, self.limits)
         inflated = self._inflater.inflate(header, layer)
-        return inflated, _faults(header, inflated, ccob.digest(inflated), view.where())
+        digest_of = _digesting(inflated)
+        return inflated, lambda: _faults(header, inflated, digest_of(), view.where())
 
     def _table(self, header: ccob.Header, layer: str) -> tuple[View, bundle.Table]:
         """The inflated bundle, or just enough of it, and its entry table."""
@@ -235,7 +249,9 @@ class Reader:
 
     def _offload_binary(self, view: View) -> Bundle:
         binary = offload_binary.parse(view, self.limits)
-        self.contents = Contents(view.slice(0, binary.size), lambda: (binary.body, ()))
+        self.contents = Contents(
+            view.slice(0, binary.size), lambda: (binary.body, _no_faults)
+        )
         entries = []
         for image in binary.images:
             kind = "hip" if image.is_hip else "openmp"

@@ -6,6 +6,7 @@ BinaryFormat/AMDGPUMetadataVerifier.cpp. Decoded typed, so that what is not aske
 """
 
 from collections.abc import Sequence
+from enum import Enum, auto
 from functools import cache
 from typing import Final
 
@@ -48,6 +49,28 @@ class Kernel(KernelName, frozen=True, gc=False, rename=lambda name: f".{name}"):
     language: str | None = None
 
 
+class Argument(msgspec.Struct, frozen=True, gc=False, rename=lambda name: f".{name}"):
+    """An argument of a kernel; sizes and offsets are bytes of the kernarg segment."""
+
+    offset: int
+    size: int
+    value_kind: str
+    name: str | None = None
+    type_name: str | None = None
+    address_space: str | None = None
+    access: str | None = None
+    actual_access: str | None = None
+    is_const: bool | None = None
+    is_restrict: bool | None = None
+    is_volatile: bool | None = None
+
+
+class KernelWithArguments(Kernel, frozen=True, gc=False, rename=lambda name: f".{name}"):
+    """A kernel's resources and its arguments, which are most of a record."""
+
+    args: list[Argument] = []
+
+
 class _Names(msgspec.Struct, frozen=True, rename=lambda name: f"amdhsa.{name}"):
     version: list[int]
     kernels: list[KernelName] = []
@@ -58,6 +81,20 @@ class _Full(msgspec.Struct, frozen=True, rename=lambda name: f"amdhsa.{name}"):
     version: list[int]
     kernels: list[Kernel] = []
     target: str | None = None
+
+
+class _Fullest(msgspec.Struct, frozen=True, rename=lambda name: f"amdhsa.{name}"):
+    version: list[int]
+    kernels: list[KernelWithArguments] = []
+    target: str | None = None
+
+
+class Detail(Enum):
+    """How much of a kernel is decoded."""
+
+    NAMES = auto()
+    RESOURCES = auto()
+    ARGUMENTS = auto()
 
 
 class Metadata(msgspec.Struct, frozen=True):
@@ -74,14 +111,19 @@ RESOURCES: Final = tuple(
 
 
 @cache
-def _decoder(resources: bool) -> msgspec.msgpack.Decoder[_Names | _Full]:  # noqa: FBT001
-    return msgspec.msgpack.Decoder(_Full if resources else _Names)
+def _decoder(detail: Detail) -> msgspec.msgpack.Decoder[_Names | _Full | _Fullest]:
+    records: dict[Detail, type[_Names | _Full | _Fullest]] = {
+        Detail.NAMES: _Names,
+        Detail.RESOURCES: _Full,
+        Detail.ARGUMENTS: _Fullest,
+    }
+    return msgspec.msgpack.Decoder(records[detail])
 
 
 def parse(
-    records: Sequence[View], limits: Limits = DEFAULT, *, resources: bool = False
+    records: Sequence[View], limits: Limits = DEFAULT, detail: Detail = Detail.NAMES
 ) -> Metadata:
-    """Decode and merge the records; with `resources`, the kernels are `Kernel`s.
+    """Decode and merge the records; with more detail, the kernels are `Kernel`s.
 
     RDC links leave up to eight records in one code object, in any order (clang's
     `--lto-partitions`). Records that disagree raise FormatError.
@@ -92,7 +134,7 @@ def parse(
     for view in records:
         limits.check("metadata", len(view), view.where())
         try:
-            record = _decoder(resources).decode(view.bytes())
+            record = _decoder(detail).decode(view.bytes())
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             message = f"metadata record: {error}"
             raise FormatError(message, view.where()) from error

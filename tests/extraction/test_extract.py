@@ -188,8 +188,14 @@ def test_bitcode_of_rdc_objects_is_written(files):
         }
     assert sections.keys() == {"gfx942", "gfx950"}
     assert taken([str(sample)])[0] == {
-        f"rdc_old_driver.o/rdc.{target}.bc": data for target, data in sections.items()
+        f"rdc_old_driver.o/bitcode.{target}.bc": data for target, data in sections.items()
     }
+
+
+def test_device_libraries_are_bitcode_too(files):
+    name = "librocshmem_device_gfx942.bc"
+    expected = {f"{name}/bitcode.gfx942.bc": (SAMPLES / name).read_bytes()}
+    assert taken([str(SAMPLES / name)])[0] == expected
 
 
 def test_members_of_archives_get_directories_below_that_of_the_archive(files):

@@ -24,7 +24,8 @@ def record(*kernels, version=(1, 2), target=TARGET, **more):
 
 def parse(*records, limits=DEFAULT, resources=False):
     views = [view(one if isinstance(one, bytes) else packed(one)) for one in records]
-    return reader.parse(views, limits, resources=resources)
+    detail = reader.Detail.RESOURCES if resources else reader.Detail.NAMES
+    return reader.parse(views, limits, detail)
 
 
 def names(*records):
