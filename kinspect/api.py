@@ -2,23 +2,21 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 from kinspect import checks
 from kinspect.errors import FormatError, InputError, Where
-from kinspect.formats import code_object, tensile
-from kinspect.formats.metadata import RESOURCES, Kernel
-from kinspect.kpack import MAGIC as KPACK
+from kinspect.formats import tensile
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Artifact, Binary, Report, SideFile, Unreadable
-from kinspect.names import demangle
 from kinspect.policy import Policy
+from kinspect.resources import reading
+from kinspect.resources.reading import Query
+from kinspect.resources.rows import KernelRow
 from kinspect.sources import Installed, Member, Named, Part, Watch, open_source
 from kinspect.version import __version__
-from kinspect.view import View
-from kinspect.walk import Packed, each_bundle, each_content, read_binary, worth_reading
+from kinspect.walk import read_binary, worth_reading
 
 #: files that libraries find their kernels by, or in, though they are no binaries
 SIDE_FILE: Final = re.compile(
@@ -217,83 +215,17 @@ def _inspected(
         return Artifact(name, "missing", unreadable=(unreadable,))
 
 
-@dataclass(frozen=True, slots=True)
-class KernelRow:
-    """A kernel with where it was found."""
-
-    path: str
-    bundle: int
-    target: str
-    kernel: Kernel
-
-    def values(self) -> dict[str, Any]:
-        """Plain values, named as in the metadata without the dot."""
-        resources = {name: getattr(self.kernel, name) for name in RESOURCES}
-        return {
-            "path": self.path,
-            "bundle": self.bundle,
-            "target": self.target,
-            "name": self.kernel.name,
-            "demangled": demangle(self.kernel.name),
-            **resources,
-        }
-
-
 def kernels(
-    path: Named, *, limits: Limits = DEFAULT, problems: list[Unreadable] | None = None
+    path: Named,
+    query: Query | None = None,
+    *,
+    limits: Limits = DEFAULT,
+    exclude: tuple[str, ...] = (),
+    problems: list[Unreadable] | None = None,
 ) -> Iterator[KernelRow]:
     """Every kernel of an artifact, as it is read: memory stays bounded by one bundle.
 
     What can't be read is added to `problems`.
     """
     problems = [] if problems is None else problems
-    source = open_source(path, limits=limits, wanted=worth_reading)
-    for member in source.members():
-        if isinstance(member, Unreadable):
-            problems.append(member)
-        elif member.view.startswith(KPACK):
-            yield from _archived(member, limits, problems)
-        else:
-            yield from _kernels(member, limits, problems)
-
-
-def _archived(
-    member: Member, limits: Limits, problems: list[Unreadable]
-) -> Iterator[KernelRow]:
-    """The kernels of a kpack archive, whose code objects are inflated one by one."""
-    for part in each_content(member.view, limits):
-        if isinstance(part, Unreadable):
-            problems.append(part)
-        elif isinstance(part, Packed):
-            for entry in part.bundle.hip_entries:
-                try:
-                    found = code_object.kernels(part.contents.entry(entry), limits)
-                except FormatError as error:
-                    problems.append(Unreadable.of(error, part.bundle.where))
-                    continue
-                for kernel in found if not entry.id.is_spirv else ():
-                    target = entry.id.target_name
-                    yield KernelRow(member.path, part.bundle.index, target, kernel)
-
-
-def _kernels(
-    member: Member, limits: Limits, problems: list[Unreadable]
-) -> Iterator[KernelRow]:
-    found: dict[int, Sequence[Kernel]] = {}
-
-    def opener(view: View) -> None:
-        found[view.start] = code_object.kernels(view, limits)
-
-    for part in each_bundle(member.view, opener, limits):
-        if isinstance(part, Unreadable):
-            problems.append(part)
-            continue
-        # By offset, yet of HIP entries only: the empty host entry lies where the first
-        # device entry does.
-        for entry in part.hip_entries:
-            if isinstance(entry.code_object, Unreadable):
-                problems.append(entry.code_object)
-                continue
-            for kernel in found.get(entry.offset, ()) if entry.size else ():
-                yield KernelRow(member.path, part.index, entry.id.target_name, kernel)
-        found.clear()
+    return reading.kernels(path, query, limits=limits, exclude=exclude, problems=problems)

@@ -32,7 +32,7 @@ def ordered_targets(texts: Iterable[str], option: str = "--target") -> tuple[str
 
 def admits_target(name: str, chosen: Iterable[str]) -> bool:
     """Whether a target is meant; a processor alone stands for all of its modes."""
-    return name in chosen or name.split(":")[0] in chosen
+    return name in chosen or name.split(":", maxsplit=1)[0] in chosen
 
 
 def admits_binary(path: str, globs: tuple[str, ...]) -> bool:

@@ -188,7 +188,7 @@ def test_all_summaries_of_a_step_stay_below_what_github_takes(files, before):
 # --- schemas ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["report", "kernel", "snapshot"])
+@pytest.mark.parametrize("name", schemas.names())
 def test_a_schema_is_printed_and_is_one(name):
     done = kinspect("schema", name)
     assert (done.returncode, done.stderr) == (0, "")

@@ -1,28 +1,96 @@
 """`kinspect kernels`: kernels and their resources."""
 
-import json
-from collections.abc import Iterator
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import click
 
-from kinspect import api
+from kinspect import api, choosing
 from kinspect.cli import options
 from kinspect.cli.exit import Exit
-from kinspect.errors import TargetError, UsageError
+from kinspect.errors import UsageError
+from kinspect.formats.metadata import Detail
 from kinspect.limits import Limits
 from kinspect.model import Unreadable
-from kinspect.names import demangle, escape
+from kinspect.names import escape
+from kinspect.resources import comparing, families
+from kinspect.resources.reading import Query
+from kinspect.resources.rows import KernelRow, Launch
 from kinspect.sources import Named
-from kinspect.target import TargetID
 
 EPILOG = """\
 \b
 Examples:
   kinspect kernels deep_ep_cpp.so
   kinspect kernels --target gfx950 --kernel '*combine*' deep_ep_cpp.so
+  kinspect kernels --sort -scratch --sort -vgpr --top 10 libfoo.so
+  kinspect kernels --compare gfx942,gfx950 --differing deep_ep_cpp.so
+  kinspect kernels --group --target gfx942 librocblas.so
   kinspect kernels --format jsonl libfoo.so | jq 'select(.vgpr_spill_count > 0)'
+
+\b
+occupancy is what LLVM estimates: waves of a SIMD, of how many it has slots for, and what
+keeps more away. It supposes the best workgroup size that a kernel allows, and no LDS but
+the kernel's own; --workgroup and --lds say what a launch asks for. A number with ! is one
+that the kernel's descriptor, which the hardware gets, contradicts.
 """
+
+FORMATS: Final = ("text", "json", "jsonl", "csv")
+
+
+def _kernel(name: str) -> Callable[[KernelRow], Any]:
+    return lambda row: getattr(row.kernel, name)
+
+
+#: what --sort takes
+SORTS: Final[dict[str, Callable[[KernelRow], Any]]] = {
+    "name": lambda row: row.demangled,
+    "vgpr": _kernel("vgpr_count"),
+    "agpr": _kernel("agpr_count"),
+    "sgpr": _kernel("sgpr_count"),
+    "lds": _kernel("group_segment_fixed_size"),
+    "scratch": _kernel("private_segment_fixed_size"),
+    "kernarg": _kernel("kernarg_segment_size"),
+    "spills": _kernel("vgpr_spill_count"),
+    "sgpr-spills": _kernel("sgpr_spill_count"),
+    "workgroup": _kernel("max_flat_workgroup_size"),
+    "occupancy": comparing.FIELDS["occupancy"],
+    "code": lambda row: row.code_size,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How the rows are shown."""
+
+    format: str
+    sorts: tuple[str, ...]
+    top: int | None
+    group: bool
+    compare: tuple[str, ...]
+    differing: bool
+    arguments: bool
+    color: bool
+
+    def check(self) -> None:
+        """Raise UsageError for what does not go together."""
+        if self.format not in FORMATS:
+            message = f"--format {self.format!r}: expected {', '.join(FORMATS)}"
+            raise UsageError(message)
+        for name in self.sorts:
+            if name.lstrip("-") not in SORTS:
+                message = f"--sort {name!r}: expected one of {', '.join(SORTS)}"
+                raise UsageError(message)
+        if self.group and self.compare:
+            message = "--group and --compare: one of them at a time"
+            raise UsageError(message)
+        if (self.group or self.compare) and (self.format == "csv" or self.sorts):
+            message = "--group and --compare know neither --format csv nor --sort"
+            raise UsageError(message)
+        if self.compare and len(self.compare) < 2:
+            message = "--compare: name two targets or more, such as gfx942,gfx950"
+            raise UsageError(message)
 
 
 @click.command("kernels", epilog=EPILOG)
@@ -32,52 +100,134 @@ Examples:
     help="Only code objects for this target. Repeatable.",
 )  # fmt: skip
 @click.option(
+    "-b", "--bundle", "bundles", metavar="N", multiple=True, type=click.IntRange(min=0),
+    help="Only the bundle of that number. Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--binary", "binaries", metavar="GLOB", multiple=True,
+    help="Only binaries of that name or path. Repeatable.",
+)  # fmt: skip
+@click.option(
     "-k", "--kernel", "globs", metavar="GLOB", multiple=True,
     help="Only kernels of this name, mangled or demangled. Repeatable.",
 )  # fmt: skip
 @click.option(
-    "--format", "format_", metavar="NAME", default="text", show_default=True,
-    help="text, json, or jsonl: one object a line, as they are read.",
+    "-e", "--regex", "patterns", metavar="REGEX", multiple=True,
+    help="Only kernels in whose name, mangled or demangled, this is found. Repeatable.",
 )  # fmt: skip
+@click.option(
+    "--sort", "sorts", metavar="[-]FIELD", multiple=True,
+    help=f"Sort by {', '.join(SORTS)}; - for the largest first. Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--top", metavar="N", type=click.IntRange(min=1), help="Only the first N kernels.",
+)  # fmt: skip
+@click.option("--group", is_flag=True, help="Count kernels by family, templates folded.")
+@click.option(
+    "--compare", metavar="TARGETS", multiple=True,
+    help="Kernels side by side for these targets, as gfx942,gfx950.",
+)  # fmt: skip
+@click.option(
+    "--differing", is_flag=True, help="With --compare, only kernels that are not alike."
+)
+@click.option("--args", "arguments", is_flag=True, help="The arguments of each kernel.")
+@click.option(
+    "--workgroup", metavar="N", type=click.IntRange(min=1),
+    help="Lanes of the workgroup that occupancy is estimated for.",
+)  # fmt: skip
+@click.option(
+    "--lds", metavar="BYTES", type=click.IntRange(min=0), default=0,
+    help="LDS that the launch asks for beside the kernel's own.",
+)  # fmt: skip
+@click.option(
+    "--format", "format_", metavar="NAME", default="text", show_default=True,
+    help="text, json, jsonl (one object a line, as they are read) or csv.",
+)  # fmt: skip
+@options.no_color
+@options.exclude
 @options.limit
 def command(
     paths: tuple[Named, ...],
     targets: tuple[str, ...],
+    bundles: tuple[int, ...],
+    binaries: tuple[str, ...],
     globs: tuple[str, ...],
+    patterns: tuple[str, ...],
+    sorts: tuple[str, ...],
+    top: int | None,
+    group: bool,
+    compare: tuple[str, ...],
+    differing: bool,
+    arguments: bool,
+    workgroup: int | None,
+    lds: int,
     format_: str,
+    color: bool | None,
+    exclude: tuple[str, ...],
     limits: tuple[str, ...],
 ) -> None:
-    """List the kernels of every code object, with their resources.
+    """Report the resources of every kernel: registers, LDS, scratch, spills, occupancy.
 
-    VGPR, AGPR and SGPR are registers; LDS, scratch and kernarg are bytes.
+    VGPR, AGPR and SGPR are registers; LDS, scratch, kernarg and code are bytes; workgroup
+    is the size that a kernel requires, or allows at most.
     """
-    if format_ not in {"text", "json", "jsonl"}:
-        message = f"--format {format_!r}: expected text, json or jsonl"
-        raise UsageError(message)
-    wanted = frozenset(map(_target, targets))
+    view = View(
+        format_,
+        sorts,
+        top,
+        group,
+        choosing.ordered_targets(compare, "--compare"),
+        differing,
+        arguments,
+        options.use_color(color),
+    )
+    view.check()
+    query = Query(
+        choosing.targets(targets) or frozenset(view.compare),
+        frozenset(bundles),
+        binaries,
+        choosing.KernelChoice.of(globs, patterns),
+        Detail.ARGUMENTS if arguments else Detail.RESOURCES,
+    )
     ceilings = options.read_limits(limits)
     problems: list[Unreadable] = []
-    rows = _rows(paths, ceilings, problems)
-    chosen = (row for row in rows if _selected(row, wanted, globs))
-    for text in _render(chosen, format_):
+    reading = Reading(paths, query, ceilings, exclude, problems)
+    launched = Launch(workgroup, lds)
+    rows = (replace(row, launch=launched) for row in _rows(reading))
+    for text in options.in_blocks(_render(rows, view)):
         options.write(text)
-    for problem in problems:
+    for problem in dict.fromkeys(problems):
         text = escape(f"{problem.where}: {problem.message}")
         click.echo(f"kinspect: error: {text}", err=True)
     raise click.exceptions.Exit(Exit.COULD_NOT_TELL if problems else Exit.VERIFIED)
 
 
-def _rows(
-    paths: tuple[Named, ...], limits: Limits, problems: list[Unreadable]
-) -> Iterator[api.KernelRow]:
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is read."""
+
+    paths: tuple[Named, ...]
+    query: Query
+    limits: Limits
+    exclude: tuple[str, ...]
+    problems: list[Unreadable]
+
+
+def _rows(reading: Reading) -> Iterator[KernelRow]:
     """Every kernel; where there is none and nothing else is wrong, why."""
     listed = False
-    for path in paths:
-        for row in api.kernels(path, limits=limits, problems=problems):
+    for path in reading.paths:
+        for row in api.kernels(
+            path,
+            reading.query,
+            limits=reading.limits,
+            exclude=reading.exclude,
+            problems=reading.problems,
+        ):
             listed = True
             yield row
-    if not (listed or problems):
-        problems += _in_archives(paths, limits)
+    if not (listed or reading.problems):
+        reading.problems.extend(_in_archives(reading.paths, reading.limits))
 
 
 def _in_archives(paths: tuple[Named, ...], limits: Limits) -> Iterator[Unreadable]:
@@ -90,30 +240,76 @@ def _in_archives(paths: tuple[Named, ...], limits: Limits) -> Iterator[Unreadabl
                 yield Unreadable(message, use.where)
 
 
-def _render(rows: Iterator[api.KernelRow], format_: str) -> Iterator[str]:
+def _render(rows: Iterator[KernelRow], view: View) -> Iterator[str]:
     """The output in pieces, so that what can stream does."""
-    if format_ == "jsonl":
-        yield from (json.dumps(row.values()) + "\n" for row in rows)
-    elif format_ == "json":
-        yield json.dumps([row.values() for row in rows], indent=1) + "\n"
+    if view.compare:
+        yield from _compared(list(rows), view)
+    elif view.group:
+        yield from _grouped(rows, view)
     else:
-        from kinspect.render import kernel_table  # noqa: PLC0415
-
-        yield kernel_table.table(rows)
+        yield from _listed(_sorted(rows, view), view)
 
 
-def _target(text: str) -> str:
-    try:
-        return str(TargetID.parse(text))
-    except TargetError as error:
-        message = f"--target: {error}"
-        raise UsageError(message) from error
-
-
-def _selected(row: api.KernelRow, targets: frozenset[str], globs: tuple[str, ...]) -> bool:
-    if targets and row.target not in targets and row.target.split(":")[0] not in targets:
-        return False
-    return not globs or any(
-        fnmatchcase(row.kernel.name, glob) or fnmatchcase(demangle(row.kernel.name), glob)
-        for glob in globs
+def _sorted(rows: Iterator[KernelRow], view: View) -> Iterable[KernelRow]:
+    """By the last field first, since sorting is stable; what is not known comes last."""
+    found: Iterable[KernelRow] = rows
+    for name in reversed(view.sorts):
+        key = SORTS[name.lstrip("-")]
+        known = list(found)
+        unknown = [row for row in known if key(row) is None]
+        known = [row for row in known if key(row) is not None]
+        known.sort(key=key, reverse=name.startswith("-"))
+        found = known + unknown
+    return (
+        found
+        if view.top is None
+        else (r for r, _ in zip(found, range(view.top), strict=False))
     )
+
+
+def _listed(rows: Iterable[KernelRow], view: View) -> Iterator[str]:
+    from kinspect.render import kernel_lines, kernel_table  # noqa: PLC0415
+
+    if view.format == "csv":
+        yield from kernel_lines.table(rows)
+    elif view.format != "text":
+        yield from _for_programs((row.values() for row in rows), view)
+    elif view.arguments:
+        yield "\n".join(map(kernel_table.arguments, rows)) or "no kernels\n"
+    elif view.sorts:
+        yield kernel_table.ranking(list(rows))
+    else:
+        yield from kernel_table.tables(rows)
+
+
+def _grouped(rows: Iterator[KernelRow], view: View) -> Iterator[str]:
+    from kinspect.render import kernel_groups  # noqa: PLC0415
+
+    found = families.groups(rows)
+    if view.format == "text":
+        yield kernel_groups.families(found)
+    else:
+        yield from _for_programs(kernel_groups.family_values(found), view)
+
+
+def _compared(rows: list[KernelRow], view: View) -> Iterator[str]:
+    from kinspect.render import kernel_groups  # noqa: PLC0415
+    from kinspect.render.style import Style  # noqa: PLC0415
+
+    targets = comparing.columns(rows, view.compare)
+    found = list(comparing.compare(rows, targets))
+    shown = [one for one in found if one.differing or one.missing or not view.differing]
+    shown = shown[: view.top]
+    if view.format == "text":
+        style = Style(color=view.color)
+        yield kernel_groups.comparison(shown, targets, style, len(found))
+    else:
+        yield from _for_programs(kernel_groups.comparison_values(shown, targets), view)
+
+
+def _for_programs(values: Iterable[dict[str, Any]], view: View) -> Iterator[str]:
+    from kinspect.render import kernel_lines  # noqa: PLC0415
+
+    if view.format == "jsonl":
+        return kernel_lines.jsonl(values)
+    return kernel_lines.json_list(values)

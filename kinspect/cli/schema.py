@@ -22,9 +22,10 @@ def command(name: str) -> None:
     """Print a JSON Schema: diff, extraction, kernel, policy, report or snapshot.
 
     report [default]: verify and list --format json; kernel: an object of kernels
-    --format json, or a line of jsonl; snapshot: what kinspect snapshot writes;
-    extraction: the manifest.json of kinspect extract; diff: diff --format json;
-    policy: kinspect.toml, [tool.kinspect] and profiles, for editors.
+    --format json, or a line of jsonl; kernel-family, kernel-comparison: the same with
+    --group and --compare; snapshot: what kinspect snapshot writes; extraction: the
+    manifest.json of kinspect extract; diff: diff --format json; policy: kinspect.toml,
+    [tool.kinspect] and profiles, for editors.
     """
     known = schemas.names()
     if name not in known:

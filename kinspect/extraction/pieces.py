@@ -39,6 +39,10 @@ _MAGICS: Final = (
 )
 
 
+#: a bare code object is its only entry, and the bundles of an archive are in no one place
+_NO_WHOLE: Final = {Form.ELF, Form.KPACK}
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """Something that can be taken out; its bytes are valid until the next piece is told.

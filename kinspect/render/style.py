@@ -1,7 +1,7 @@
 """How text is laid out: colours, tables, and lines as wide as a terminal."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from tabulate import tabulate
@@ -33,6 +33,20 @@ def table(rows: Sequence[Sequence[str]], headers: Sequence[str]) -> list[str]:
         return []
     align = ["right" if name == "size" else "left" for name in headers]
     text = tabulate(rows, headers, tablefmt="plain", disable_numparse=True, colalign=align)
+    return [line.rstrip() for line in text.splitlines()]
+
+
+def narrow_table(
+    rows: Sequence[Sequence[str]], headers: Sequence[str], left: Collection[str]
+) -> list[str]:
+    """The lines of a table of many columns, numbers to the right, all as narrow as can be.
+
+    `left` names the columns that are text. A header of its own would widen each of them.
+    """
+    align = ["left" if name in left else "right" for name in headers]
+    text = tabulate(
+        [headers, *rows], tablefmt="plain", disable_numparse=True, colalign=align
+    )
     return [line.rstrip() for line in text.splitlines()]
 
 

@@ -28,6 +28,8 @@ from kinspect.formats import (
 from kinspect.hosts import coff, elf
 from kinspect.limits import Limits, MiB
 from kinspect.names import demangle, escape
+from kinspect.resources.kernels import Measured, measure
+from kinspect.resources.rows import KernelRow
 from kinspect.sources import open_source
 from kinspect.target import EntryID, TargetID
 from kinspect.view import Memory, View
@@ -66,11 +68,14 @@ def _offload_binary(data: bytes) -> None:
 def _code_object(data: bytes) -> None:
     code_object.parse(_view(data), LIMITS)
     code_object.kernels(_view(data), LIMITS)
+    for one in measure(_view(data), LIMITS, metadata.Detail.ARGUMENTS):
+        if isinstance(one, Measured):
+            KernelRow("x", 0, "gfx942", one.kernel, one.descriptor, one.code_size).values()
 
 
 def _metadata(data: bytes) -> None:
-    for resources in (False, True):
-        metadata.parse([_view(data)], LIMITS, resources=resources)
+    for detail in metadata.Detail:
+        metadata.parse([_view(data)], LIMITS, detail)
 
 
 def _bitcode(data: bytes) -> None:

@@ -36,6 +36,8 @@ class Kernel:
     symbol: str | None = None
     #: more of its metadata: names without their dot
     fields: Mapping[str, object] = field(default_factory=dict)
+    #: what its descriptor says instead
+    described: Mapping[str, int] = field(default_factory=dict)
     listed: bool = True
     descriptor: bool = True
     binding: int = GLOBAL
@@ -167,7 +169,7 @@ class _Layout:
         if spec.padding:
             self.put(".padding", b"\xaa" * spec.padding)
         described = [one for one in self.kernels if one.descriptor]
-        rodata = b"".join(_descriptor(one) for one in described)
+        rodata = b"".join(_descriptor(one, spec.target) for one in described)
         self.put(".rodata", rodata, 64)
         self.put(".text", bytes(4) * max(len(self.kernels), 1))
         self.symbols(described)
@@ -268,15 +270,37 @@ class _Layout:
         self.out[64 : 64 + 56 * len(rows)] = b"".join(rows)
 
 
-def _descriptor(kernel: Kernel) -> bytes:
-    """A kernel descriptor of 64 bytes (AMDHSAKernelDescriptor.h)."""
-    lds, scratch, kernarg = (
-        int(str(kernel.fields.get(name, default)))
-        for name, default in (
-            ("group_segment_fixed_size", 0),
-            ("private_segment_fixed_size", 0),
-            ("kernarg_segment_size", 8),
-        )
+#: vector registers in a block of a descriptor, for waves of 64 lanes
+_BLOCKS = {"gfx90a": 8, "gfx942": 8, "gfx950": 8, "gfx9-4-generic": 8}
+
+
+def _descriptor(kernel: Kernel, target: str) -> bytes:
+    """A kernel descriptor of 64 bytes (AMDHSAKernelDescriptor.h, AMDGPUUsage).
+
+    It agrees with the metadata, unless the kernel says otherwise.
+    """
+
+    def told(name: str, default: int) -> int:
+        fields = dict(kernel.metadata()) | {f".{k}": v for k, v in kernel.described.items()}
+        return int(str(fields.get(f".{name}", default)))
+
+    wave32 = told("wavefront_size", 64) == 32
+    older = not target.startswith("gfx1")
+    block = _BLOCKS.get(target, 4) * (2 if wave32 and not older else 1)
+    vgprs, agprs, sgprs = (told(f"{kind}gpr_count", 0) for kind in ("v", "a", "s"))
+    rsrc1 = (max(vgprs, 1) - 1) // block
+    if older:
+        rsrc1 |= (max(sgprs, 1) - 1) // 8 << 6
+    else:
+        rsrc1 |= told("workgroup_processor_mode", 0) << 29
+    accum_offset = told("accum_offset", max(vgprs - agprs + 3, 4) // 4 * 4)
+    rsrc3 = accum_offset // 4 - 1 if target in _BLOCKS else 0
+    properties = wave32 << 10 | bool(told("dynamic_stack", 0)) << 11
+    sizes = pack(
+        "<III4xq20x",
+        told("group_segment_fixed_size", 0),
+        told("private_segment_fixed_size", 0),
+        told("kernarg_segment_size", 8),
+        0x100,
     )
-    sizes = pack("<III4xq20x", lds, scratch, kernarg, 0x100)
-    return sizes + pack("<IIIHH4x", 0, 0, 0, 0, 0)
+    return sizes + pack("<IIIHH4x", rsrc3, rsrc1, 0, properties, 0)
