@@ -583,3 +583,29 @@ def test_no_name_of_a_file_reaches_the_terminal_as_it_is(run, files):
         assert b"\x1b" not in output
         assert b"\r" not in output
     assert b"/x%1B%5B31m%0D%0A%E2%80%AE.so/bundle0.gfx950%1B%5D0%3B.hsaco" in done.out
+
+
+# --- kpack archives -------------------------------------------------------------------
+
+
+def test_code_objects_of_kpack_archives_are_those_of_the_library_before_its_split(files):
+    """The samples' build moved them there (samples/build.sh)."""
+    names = ["kpack_per_tu_gfx942.kpack", "kpack_per_tu_gfx950.kpack"]
+    found, problems = taken([str(SAMPLES / name) for name in names])
+    assert problems == []
+    whole = taken([str(SAMPLES / "per_tu_both.so")], "whole")[0]
+    assert {name.split("/")[1]: data for name, data in found.items()} == {
+        name.split("/")[1]: data for name, data in whole.items()
+    }
+    assert set(found) == {
+        f"kpack_per_tu_{target}.kpack/bundle{number}.{target}.hsaco"
+        for target in ("gfx942", "gfx950")
+        for number in range(3)
+    }
+
+
+def test_the_uris_of_kpack_entries_lead_to_the_same_bytes(run, files):
+    name = SAMPLES / "kpack_per_tu_gfx942.kpack"
+    expected = taken([str(name)])[0].values()
+    uris = [uri for uri, _ in uris_of(run, str(name))]
+    assert [run("extract", "-o", "-", "--uri", uri).out for uri in uris] == list(expected)
