@@ -229,3 +229,29 @@ def test_flags_win_over_the_file_and_a_binary_has_its_own(kinspect, tmp_path, mo
     assert found["required_of"] == {str(sample): ["gfx942"]}
     assert found["policy"] == ["kinspect.toml"]
     assert kinspect("verify", SAMPLES / "ccob_no_gfx950.so").code == 1
+
+
+def test_what_holds_and_where_it_comes_from(kinspect, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KINSPECT_REQUIRE", "gfx90a")
+    text = f'require = "gfx950"\nonly = true\nkernels = ["a",\n"b"]\n{IGNORE.format("2999-01-01")}'
+    (tmp_path / "kinspect.toml").write_text(text)
+    done = kinspect("policy", "show", "--profile", "deep-ep", "--kernel", "c")
+    assert done.code == 0
+    lines = done.out.splitlines()
+    for line in (
+        "require: gfx90a  (KINSPECT_REQUIRE)",
+        "accept: -  (default)",
+        "only: true  (kinspect.toml:2)",
+        "kernels: a  (kinspect.toml:3)",
+        "kernels: b  (kinspect.toml:4)",
+        "kernels: c  (--kernel)",
+        "binary:  (profile deep-ep)",
+        "ignore:  (kinspect.toml:6)",
+        "  expires: 2999-01-01",
+    ):
+        assert line in lines
+    done = kinspect("policy", "show", "--format", "json", "--require", "gfx942")
+    found = {one["key"]: one for one in json.loads(done.out)["settings"]}
+    assert found["require"] == {"key": "require", "value": ["gfx942"], "from": "--require"}
+    assert found["ignore"]["value"]["rule"] == "missing-target"

@@ -28,6 +28,7 @@ COMMANDS: Final = MappingProxyType(
         "browse": ("browse", "Walk through an artifact in the terminal."),
         "diff": ("diff", "Tell what changed between two builds."),
         "snapshot": ("snapshot", "Record what is there, as a baseline for later builds."),
+        "policy": ("policy", "Show the policy that holds, and where it comes from."),
         "schema": ("schema", "Print the JSON Schema of a report."),
         "rules": ("rules", "Explain what a rule means and how to mend it."),
     }
