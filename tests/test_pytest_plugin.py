@@ -25,6 +25,7 @@ def sample(name: str) -> str:
         sample("deep_ep_both.so") + ", ['gfx942', 'gfx950']",
         sample("deep_ep_no_gfx950.so") + ", 'gfx942'",
         sample("generic.so") + ", 'gfx942;gfx950', accept=['generic']",
+        sample("deep_ep_both.so") + ", profile='deep-ep'",
     ],
 )
 def test_what_holds_passes(pytester, call):
@@ -47,6 +48,8 @@ def test_a_failure_shows_the_report_with_its_hint(pytester):
     ("call", "line"),
     [
         ("'not_there.so'", "*not_there.so*No such file*"),
+        (sample("per_tu_both.so") + ", profile=['deep-ep']", "*wrong-linkage*"),
+        (sample("deep_ep_both.so") + ", policy='none.toml'", "*none.toml*No such file*"),
         (sample("deep_ep_both.so") + ", []", "*name at least one target*"),
         (sample("deep_ep_both.so") + ", 'gfx9500'", "*gfx9500*"),
     ],
