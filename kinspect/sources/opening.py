@@ -151,13 +151,18 @@ def _zip(view: View, context: Context) -> Iterator[Part]:
 
 
 def _wheel(view: View, infos: list["zipfile.ZipInfo"], context: Context) -> Iterator[Part]:
-    """The members of a wheel; on the way, what it says of itself."""
+    """The members of a wheel; on the way, what it says of itself.
+
+    Whether that can be read matters where the wheel itself is judged, and not where its
+    kernels are: installers look at it, HIP does not.
+    """
     from kinspect.sources import wheel, zip  # noqa: PLC0415
 
     try:
         found, lost = wheel.read(view, infos, context)
     except KinspectError as error:
-        yield unreadable(error, view.path)
+        if context.record:
+            yield unreadable(error, view.path)
     else:
         if context.wheels is not None:
             context.wheels.append(found)
