@@ -255,3 +255,10 @@ def test_what_holds_and_where_it_comes_from(kinspect, tmp_path, monkeypatch):
     found = {one["key"]: one for one in json.loads(done.out)["settings"]}
     assert found["require"] == {"key": "require", "value": ["gfx942"], "from": "--require"}
     assert found["ignore"]["value"]["rule"] == "missing-target"
+
+
+def test_a_profile_is_proposed_by_name():
+    from kinspect.settings.profiles import proposed  # noqa: PLC0415
+
+    paths = ["x.whl!deep_ep_cpp.so", "librocshmem.a!a.o", "deep_ep.txt", "other.so"]
+    assert dict(proposed(paths)) == {"deep-ep": paths[0], "rocshmem": paths[1]}

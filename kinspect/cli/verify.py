@@ -1,5 +1,7 @@
 """`kinspect verify`: the assertion."""
 
+import sys
+
 import click
 
 from kinspect import api
@@ -8,6 +10,7 @@ from kinspect.cli.progress import progress
 from kinspect.cli.reporting import Reporting, reporting
 from kinspect.cli.requirements import requirements
 from kinspect.model import Report
+from kinspect.names import escape
 from kinspect.policy import Policy
 from kinspect.sources import Named
 
@@ -43,7 +46,20 @@ def command(
     ceilings = options.read_limits(limits)
     with progress(paths, quiet=reporting.quiet) as watch:
         report = api.verify(paths, policy, limits=ceilings, exclude=exclude, watch=watch)
+    if not reporting.quiet and sys.stderr.isatty():
+        _propose(report)
     reporting.end(report, _text)
+
+
+def _propose(report: Report) -> None:
+    """Tell a person of the profiles that the names of the files call for."""
+    from kinspect.settings.profiles import proposed  # noqa: PLC0415
+
+    paths = (b.path for one in report.artifacts for b in one.binaries if b.device_code)
+    for name, path in proposed(paths):
+        if f"profile {name}" not in report.sources:
+            told = f"note: {path} looks like a case for --profile {name}"
+            click.echo(escape(told), err=True)
 
 
 def _text(report: Report, *, color: bool, verbose: int) -> str:
