@@ -165,8 +165,9 @@ def _linking(carrying: Sequence[Binary], report: Report) -> Iterator[str]:
     floors = [one for binary in carrying for one in needs(binary, required)]
     told = [f"links {', '.join(map(escape, hip))}"] if hip else []
     if floors:
-        reason, (major, minor) = max(floors, key=lambda one: one[1])
-        told.append(f"needs ROCm {major}.{minor} or newer ({reason})")
+        major, minor = newest = max(release for _, release in floors)
+        reasons = sorted({reason for reason, release in floors if release == newest})
+        told.append(f"needs ROCm {major}.{minor} or newer ({', '.join(reasons)})")
     if told:
         yield f"runtime    {'; '.join(told)}"
 
@@ -254,15 +255,19 @@ def _target_row(name: str, carrying: Sequence[Binary], report: Report) -> Target
     return TargetRow(name, served, total, kernels, packed, binaries, required, lacking)
 
 
+def _mark(row: TargetRow, style: Style) -> str:
+    if row.lacking:
+        return style("error", "MISSING in part" if row.served else "MISSING")
+    # an archive by itself says nothing of a target that it is not for
+    return style("ok", "ok") if row.total else style("note", "not here")
+
+
 def _target_table(
     rows: Sequence[TargetRow], style: Style
 ) -> tuple[list[list[str]], list[str]]:
     lines = []
     for row in rows:
-        mark = ""
-        if row.required:
-            word = "MISSING in part" if row.served else "MISSING"
-            mark = style("error", word) if row.lacking else style("ok", "ok")
+        mark = _mark(row, style) if row.required else ""
         lines.append(
             [
                 escape(row.target),
