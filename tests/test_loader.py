@@ -285,7 +285,9 @@ def _name_that_it_answers(name):
     """The processor, or SPIR-V; OpenMP's and the host's stand for themselves."""
     if name.startswith(("openmp", "host")):
         return name
-    return name.removeprefix("hip-amdgcn-amd-amdhsa--").split(":")[0].split("-amd-")[0]
+    if "spirv64" in name:
+        return "spirv"
+    return name.removeprefix("hip-amdgcn-amd-amdhsa--").split(":")[0]
 
 
 @given(BUNDLES, DEVICES, st.booleans())
