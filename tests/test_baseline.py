@@ -1,7 +1,6 @@
 """`kinspect snapshot` and `verify --baseline`, as users call them."""
 
 import json
-import zipfile
 
 import jsonschema
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from kinspect import schemas
 from tests.conftest import SAMPLES
 from tests.writers import Host, bundle, code_object
+from tests.writers.wheels import build
 
 LIB = "deep_ep_cpp.cpython-312-x86_64-linux-gnu.so"
 
@@ -22,19 +22,11 @@ def library(**kernels):
 BEFORE = library(gfx942="ab", gfx950="ab", gfx1100="ab")
 
 
-def wheel(path, **members):
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("deep_ep-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\n")
-        for name, data in members.items():
-            archive.writestr(name, data)
-    return path
-
-
 @pytest.fixture
 def baseline(kinspect, tmp_path, monkeypatch):
     """A baseline of version 1.0, and a function that judges another build by it."""
     monkeypatch.chdir(tmp_path)
-    wheel("deep_ep-1.0-cp312-cp312-linux_x86_64.whl", **{LIB: BEFORE})
+    build(tmp_path, {LIB: BEFORE}, version="1.0")
     done = kinspect(
         "snapshot", "deep_ep-1.0-cp312-cp312-linux_x86_64.whl", "-o", "base.json"
     )
@@ -42,7 +34,7 @@ def baseline(kinspect, tmp_path, monkeypatch):
     assert done.err == "base.json: 1 binary, 3 targets, 6 kernels\n"
 
     def judge(*arguments, **members):
-        path = wheel("deep_ep-1.1-cp312-cp312-linux_x86_64.whl", **members)
+        path = build(tmp_path, members, version="1.1")
         done = kinspect(
             "verify", path, "--baseline", "base.json", "--format", "json", *arguments
         )

@@ -1,6 +1,5 @@
 """RDC objects, archives of them and device libraries: what a link would find."""
 
-import zipfile
 from json import loads
 
 import jsonschema
@@ -26,6 +25,7 @@ from tests.writers import (
     offload_binary,
 )
 from tests.writers.offload import BITCODE, OBJECT
+from tests.writers.wheels import build
 
 RDC = (SAMPLES / "rdc_old_driver.o").read_bytes()
 #: librocshmem_device_*.bc: three functions each, by clang 22
@@ -308,15 +308,10 @@ def test_a_missing_sibling_is_named(libraries, lost):
 
 
 def test_siblings_in_directories_of_their_own_and_in_a_wheel(tmp_path):
-    path = tmp_path / "x-1-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w") as wheel:
-        wheel.writestr("x-1.dist-info/WHEEL", "")
-        wheel.writestr("x/gfx942/device.bc", LIBRARY["gfx942"])
-    report = verify(path)
-    assert said(report) == [("missing-bitcode", "gfx950")]
-    with zipfile.ZipFile(path, "a") as wheel:
-        wheel.writestr("x/gfx950/device.bc", LIBRARY["gfx950"])
-    assert verify(path).verdict is Verdict.PASS
+    files = {"x/gfx942/device.bc": LIBRARY["gfx942"]}
+    assert said(verify(build(tmp_path, files))) == [("missing-bitcode", "gfx950")]
+    files["x/gfx950/device.bc"] = LIBRARY["gfx950"]
+    assert verify(build(tmp_path, files)).verdict is Verdict.PASS
 
 
 def test_a_library_of_another_name_is_no_sibling(libraries):

@@ -22,6 +22,7 @@ from kinspect.sidecars import groups
 from tests.conftest import SAMPLES
 from tests.reading import view
 from tests.writers import Host, bundle, ccob, code_object, packed
+from tests.writers.wheels import build
 
 BOTH = ("gfx942", "gfx950")
 
@@ -83,15 +84,10 @@ def test_siblings_that_are_named_one_by_one_are_judged_together(tmp_path):
 
 
 def test_siblings_in_a_wheel(tmp_path):
-    path = tmp_path / "x-1-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
-        wheel.writestr("x-1.dist-info/WHEEL", "")
-        for name, data in family("kernels", "gfx942").items():
-            wheel.writestr(name, data)
-    assert said(verify(path)) == [("missing-target", "gfx950")]
-    with zipfile.ZipFile(path, "a") as wheel:
-        wheel.writestr("lib/kernels_gfx950.hsaco", kernel("k", "gfx950"))
-    assert verify(path).verdict is Verdict.PASS
+    files = family("kernels", "gfx942")
+    assert said(verify(build(tmp_path, files))) == [("missing-target", "gfx950")]
+    files["lib/kernels_gfx950.hsaco"] = kernel("k", "gfx950")
+    assert verify(build(tmp_path, files)).verdict is Verdict.PASS
 
 
 def test_code_objects_whose_names_say_nothing_stand_alone(tmp_path):
@@ -469,14 +465,10 @@ def test_a_bundle_of_all_targets_whose_name_claims_none(tmp_path):
 
 
 def test_the_same_in_a_wheel_reads_just_what_it_needs(tmp_path):
-    path = tmp_path / "torch-1-cp311-cp311-linux_x86_64.whl"
     files = rocblas(*BOTH, at="torch/lib/rocblas/library")
     lost = f"torch/lib/rocblas/library/TensileLibrary_Type_{PROBLEMS[1]}_gfx950.co"
     del files[lost]
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
-        wheel.writestr("torch-1.dist-info/WHEEL", "")
-        for name, data in files.items():
-            wheel.writestr(name, data)
+    path = build(tmp_path, files)
     assert errors(verify(path)) == [("missing-kernel", "gfx950")]
 
 
