@@ -678,3 +678,16 @@ def test_nothing_is_written_beside_what_was_asked_for(run, files, command):
 def test_verbose_names_the_binaries_without_device_code(run, files):
     assert "host.so   host code only" in run("verify", "-v", "host.so").out
     assert "host code only" not in run("verify", "host.so").out
+
+
+def test_a_bug_of_ours_is_no_verdict(run, files, monkeypatch):
+    """A traceback must not look like a requirement that is violated (exit 1)."""
+
+    def broken(*_, **__):
+        raise IndexError
+
+    monkeypatch.setattr("kinspect.api.verify", broken)
+    done = run("verify", "good.so")
+    assert done.code == 2
+    assert "IndexError" in done.err
+    assert "please report it" in done.err

@@ -115,6 +115,12 @@ def main() -> None:
         click.echo(f"kinspect: error: standard output: {error.strerror}", err=True)
         _forget_output()
         code = Exit.COULD_NOT_TELL
+    except Exception:  # noqa: BLE001  # Python's own exit code, 1, is for a violation
+        import traceback  # noqa: PLC0415
+
+        traceback.print_exc()
+        click.echo("kinspect: error: this is a bug of kinspect; please report it", err=True)
+        code = Exit.COULD_NOT_TELL
     sys.exit(code)
 
 
