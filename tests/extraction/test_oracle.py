@@ -70,8 +70,8 @@ def by_roc_obj(run, path, to):
     return found
 
 
-#: roc-obj-ls looks for .hip_fatbin by name
-UNSEEN = ("ccob", "embedded", "no_sections", "host_only", "unowned")
+#: roc-obj-ls looks for .hip_fatbin by name, and knows no kpack
+UNSEEN = ("ccob", "embedded", "no_sections", "host_only", "unowned", "kpack")
 
 
 @pytest.mark.parametrize(
