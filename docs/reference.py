@@ -4,10 +4,13 @@ They are written when the site is built and never committed, so that they can't 
 """
 
 import inspect
+import json
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from kinspect import __all__ as public
+from kinspect import schemas
 from kinspect.checks import RULES
 from kinspect.limits import DEFAULT, Limits
 
@@ -75,4 +78,35 @@ def python() -> str:
     return "\n".join([*parts, "```", ""])
 
 
-PAGES = {"commands": commands, "rules": rules, "limits": limits, "python": python}
+def policy() -> str:
+    """The keys of a policy, by its schema, which tests hold in step with the parser."""
+    schema = json.loads(schemas.read("policy"))
+    parts = [
+        "# Policy keys",
+        "",
+        "`kinspect schema policy` prints the same for editors.",
+        "",
+    ]
+    parts += _keys("of the policy itself", schema)
+    for name, one in sorted(schema["$defs"].items()):
+        if "properties" in one:
+            parts += _keys(f"of `[[{name}]]`", one)
+    return "\n".join(parts)
+
+
+def _keys(title: str, table: dict[str, Any]) -> list[str]:
+    needed = table.get("required", [])
+    rows = [
+        f"| `{key}` | {one['description']}{' Required.' if key in needed else ''} |"
+        for key, one in table["properties"].items()
+    ]
+    return [f"## Keys {title}", "", "| key | meaning |", "|---|---|", *rows, ""]
+
+
+PAGES = {
+    "commands": commands,
+    "rules": rules,
+    "policy": policy,
+    "limits": limits,
+    "python": python,
+}

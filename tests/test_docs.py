@@ -1,5 +1,6 @@
 """The pages show what the program prints, and the site builds."""
 
+import json
 import os
 import re
 import subprocess
@@ -7,6 +8,7 @@ import sys
 
 import pytest
 
+from kinspect import schemas
 from tests.conftest import ROOT, SAMPLES
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -44,6 +46,9 @@ def test_site_and_man_page(tmp_path):
         assert done.returncode == 0, done.stderr
     rules = (tmp_path / "reference/rules.html").read_text("utf-8")
     assert "missing-target" in rules
+    keys = (tmp_path / "reference/policy.html").read_text("utf-8")
+    properties = json.loads(schemas.read("policy"))["properties"]
+    assert [key for key in properties if f">{key}<" not in keys] == []
     page = (tmp_path / "kinspect.1").read_text("utf-8")
     assert "\\-\\-require" in page
 
