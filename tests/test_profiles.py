@@ -262,3 +262,18 @@ def test_a_profile_is_proposed_by_name():
 
     paths = ["x.whl!deep_ep_cpp.so", "librocshmem.a!a.o", "deep_ep.txt", "other.so"]
     assert dict(proposed(paths)) == {"deep-ep": paths[0], "rocshmem": paths[1]}
+
+
+@pytest.mark.parametrize(("expires", "code"), [("2999-01-01", 0), ("2020-01-01", 1)])
+def test_an_exception_and_an_ignore_in_one_file(kinspect, project, expires, code):
+    """The exception goes on to hold when the ignore beside it has expired."""
+    lacks = (SAMPLES / "deep_ep_no_gfx950.so").read_bytes()
+    (project / "deep_ep_old.so").write_bytes(lacks)
+    (project / "kinspect.toml").write_text(EXCEPTION + IGNORE.format(expires))
+    done = kinspect("verify", "--format", "json", "deep_ep_cpp.so", "deep_ep_old.so")
+    assert done.code == code
+    found = json.loads(done.out)["findings"]
+    told = {(one["rule"], one["severity"]) for one in found if one["severity"] != "note"}
+    expired = {("missing-target", "error"), ("expired-ignore", "warning")}
+    assert told == (expired if code else set())
+    assert not [one for one in found if one["rule"] == "kernel-parity"]

@@ -3,15 +3,21 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import is_dataclass
+from datetime import date
+from pathlib import Path
 
 import click
 
-from kinspect.cli import options
+from kinspect import api
+from kinspect.cli import files, options
+from kinspect.cli.exit import Exit
 from kinspect.cli.requirements import settings
+from kinspect.errors import UsageError
 from kinspect.names import escape
 from kinspect.runtime import Runtime
 from kinspect.settings import Effective, Setting
 from kinspect.settings.keys import SINGLE
+from kinspect.settings.proposal import propose
 from kinspect.target import TargetID
 
 EPILOG = """\
@@ -25,7 +31,60 @@ Examples:
 
 @click.group("policy")
 def command() -> None:
-    """Show what must hold, from options, policy file and profiles."""
+    """Write a policy, and show what must hold, from options, policy file and profiles."""
+
+
+INIT_EPILOG = """\
+\b
+Examples:
+  kinspect policy init dist/*.whl -o kinspect.toml
+  kinspect policy init --pyproject build/lib/deep_ep_cpp.so >> pyproject.toml
+"""
+
+
+@command.command("init", epilog=INIT_EPILOG)
+@options.paths
+@click.option(
+    "-o", "--output", metavar="FILE", type=click.Path(),
+    help="Where to write it [default: the standard output].",
+)  # fmt: skip
+@click.option("--force", is_flag=True, help="Write over a file that is there.")
+@click.option(
+    "--pyproject", is_flag=True, help="Write the table [tool.kinspect], for pyproject.toml."
+)
+@options.exclude
+@options.limit
+def init(
+    paths: tuple[str, ...],
+    output: str | None,
+    force: bool,
+    pyproject: bool,
+    exclude: tuple[str, ...],
+    limits: tuple[str, ...],
+) -> None:
+    """Write a policy that holds for artifacts as they are now.
+
+    It requires the targets that all binaries serve and names the binaries; what is
+    wrong already is ignored for 90 days. Nothing is written, and the exit code is 2,
+    where a part can't be read or there is no device code: no policy excuses that.
+    """
+    if output is not None:
+        files.check(output)
+        if Path(output).exists() and not force:
+            message = f"{output} is there already; --force writes over it"
+            raise UsageError(message)
+    ceilings = options.read_limits(limits)
+    artifacts = api.inspect_all(paths, limits=ceilings, exclude=exclude)
+    proposed = propose(artifacts, date.today(), table="tool.kinspect" if pyproject else "")
+    if not proposed.holds:
+        problems = [f"{one.path}: {one.message}" for one in proposed.left]
+        for problem in problems or [f"{', '.join(paths)}: no device code to hold to"]:
+            click.echo(f"kinspect: error: {escape(problem)}", err=True)
+        raise click.exceptions.Exit(Exit.COULD_NOT_TELL)
+    if output is None:
+        options.write(proposed.text)
+    else:
+        files.write(output, proposed.text)
 
 
 @command.command("show", epilog=EPILOG)
