@@ -65,6 +65,7 @@ def test_explain_and_verify_agree_on_every_sample(name):
 #: bundles of each wheel, as other tools counted them
 UNITS = {
     "bitsandbytes": 12,
+    "bitsandbytes-0.49": 6,
     "bitsandbytes-win": 6,
     "jax-plugin": 4,
     "cupy": 3,

@@ -277,3 +277,16 @@ def test_an_exception_and_an_ignore_in_one_file(kinspect, project, expires, code
     expired = {("missing-target", "error"), ("expired-ignore", "warning")}
     assert told == (expired if code else set())
     assert not [one for one in found if one["rule"] == "kernel-parity"]
+
+
+def test_the_device_libraries_of_rocshmem(kinspect, tmp_path):
+    """One for each processor, where one is installed."""
+    for target in ("gfx942", "gfx950"):
+        name = f"librocshmem_device_{target}.bc"
+        (tmp_path / name).write_bytes((SAMPLES / name).read_bytes())
+    assert kinspect("verify", "--profile", "rocshmem", tmp_path).code == 0
+    (tmp_path / "librocshmem_device_gfx950.bc").unlink()
+    done = kinspect("verify", "--profile", "rocshmem", tmp_path)
+    assert done.code == 1
+    assert "error[missing-bitcode]" in done.out
+    assert "gfx950" in done.out
