@@ -13,6 +13,8 @@ import pytest
 import yaml
 
 from tests.conftest import ROOT, SAMPLES
+from tests.sources.test_installed import install
+from tests.writers import images
 
 pytestmark = pytest.mark.slow
 
@@ -140,6 +142,35 @@ def test_dockerfile_with_the_single_file(workshop, single_file):
     target.parent.mkdir(exist_ok=True)
     target.symlink_to(single_file)
     workshop.check(workshop.shell(command, **arguments))
+
+
+# --- images --------------------------------------------------------------------------------
+
+
+def test_a_whole_image(workshop):
+    """A program in place of `docker` writes what Docker 25 does."""
+    library = (workshop.path / "deep_ep_cpp.so").read_bytes()
+    other = LIBRARIES["bad" if workshop.good else "good"].read_bytes()
+    name = "opt/venv/lib/deep_ep_cpp.so"
+    layers = [images.layer({name: other}), images.layer({name: library})]
+    (workshop.path / "saved.tar").write_bytes(images.tar(images.saved_by_docker_25(layers)))
+    docker = workshop.path / "bin/docker"
+    docker.parent.mkdir()
+    docker.write_text('#!/bin/sh\n[ "$1 $2 $4" = "save -o x:1" ] && cp saved.tar "$3"\n')
+    docker.chmod(0o755)
+    environment = {"PATH": f"{docker.parent}:{workshop.environment['PATH']}"}
+    script = block("sh", containing="docker save")
+    ended = workshop.shell(
+        script, IMAGE="x:1", DEEPEP_ROCM_ARCH="gfx942;gfx950", **environment
+    )
+    workshop.check(ended)
+
+
+def test_a_distribution_inside_of_an_image(workshop):
+    prefix = workshop.path / "venv"
+    install(prefix, {"deep_ep_cpp.so": (workshop.path / "deep_ep_cpp.so").read_bytes()})
+    script = block("sh", containing="--installed").replace("/opt/venv", prefix.name)
+    workshop.check(workshop.shell(script, DEEPEP_ROCM_ARCH="gfx942,gfx950"))
 
 
 # --- the single file ----------------------------------------------------------------

@@ -74,7 +74,8 @@ exclude = click.option(
     "--exclude",
     metavar="GLOB",
     multiple=True,
-    help="Files of a directory or archive to leave out. Repeatable.",
+    help="Files or directories to leave out, in archives too, or platforms of an image."
+    " Repeatable.",
 )
 
 no_color = click.option(

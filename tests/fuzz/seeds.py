@@ -1,6 +1,7 @@
 """What mutations start from: the samples, and bytes of each format by the writers."""
 
 import io
+import lzma
 import struct
 import tarfile
 import zipfile
@@ -12,7 +13,17 @@ import zstandard
 
 from tests.conftest import SAMPLES
 from tests.writers import Host, Image, Kernel, bundle, ccob, code_object, offload_binary
+from tests.writers.images import (
+    Link,
+    gzipped,
+    layer,
+    oci,
+    saved_by_docker_24,
+    saved_by_docker_25,
+    tar,
+)
 from tests.writers.msgpack import packed
+from tests.writers.packages import conda, deb, rpm
 
 #: larger samples slow the search down and hold nothing that small ones lack
 SMALL = 40_000
@@ -121,17 +132,32 @@ def _archives(member: bytes) -> list[bytes]:
     with zipfile.ZipFile(zipped, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("pkg/lib.so", member)
         archive.writestr("pkg-1.dist-info/WHEEL", "Wheel-Version: 1.0\n")
-    with tarfile.open(fileobj=tarred, mode="w") as tar:
+    with tarfile.open(fileobj=tarred, mode="w") as archive:
         info = tarfile.TarInfo("lib.so")
         info.size = len(member)
-        tar.addfile(info, io.BytesIO(member))
+        archive.addfile(info, io.BytesIO(member))
     plain = tarred.getvalue()
     header = f"{'lib.so/':16}{'0':12}{'0':6}{'0':6}{'644':8}{len(member):<10}`\n".encode()
     ar = b"!<arch>\n" + header + member
-    gzipped = zlib.compressobj(wbits=31)
+    stream = zlib.compressobj(wbits=31)
     return [
         zipped.getvalue(), plain, ar, zstandard.compress(plain),
-        gzipped.compress(plain) + gzipped.flush(),
+        stream.compress(plain) + stream.flush(),
+        *_packages({"lib.so": member, "b": b"text"}),
+    ]  # fmt: skip
+
+
+def _packages(files: Mapping[str, bytes]) -> list[bytes]:
+    """Images and packages; of an image without digests, more can be changed unnoticed."""
+    layers = [layer(files), layer({".wh.b": b"", "c": Link("d"), "d": b"1"})]
+    loose = saved_by_docker_24(layers)
+    (config,) = [name for name in loose if len(name) == 69 and name.endswith(".json")]
+    loose["config.json"] = loose.pop(config)
+    loose["manifest.json"] = loose["manifest.json"].replace(config.encode(), b"config.json")
+    return [
+        tar(loose), tar(saved_by_docker_25(layers)), tar(oci(layers, compress=gzipped)),
+        rpm(files, compress=gzipped), rpm(files, compress=zstandard.compress, stripped=True),
+        deb(files, suffix=".xz", compress=lzma.compress), conda(files),
     ]  # fmt: skip
 
 

@@ -129,6 +129,20 @@ def test_a_directory_of_docker_save_is_an_image(tmp_path):
     assert read(path) == ({"b": b"b"}, [])
 
 
+def test_names_of_other_tools(tmp_path):
+    """As go-containerregistry (crane, kaniko) and jib call the files of an archive."""
+    plain = [layer({"a": b"1"}), layer({"b": b"2"})]
+    packed = [images.gzipped(one) for one in plain]
+    config = images.jsoned({"rootfs": {"diff_ids": [images.digest(one) for one in plain]}})
+    layers = {f"{hashlib.sha256(one).hexdigest()}.tar.gz": one for one in packed}
+    for name in (images.digest(config), "config.json"):
+        listed = {"Config": name, "RepoTags": None, "Layers": list(layers)}
+        files = {name: config, **layers, "manifest.json": images.jsoned([listed])}
+        for compress in (bytes, gzip.compress):
+            path = write(tmp_path / "x", compress(images.tar(files)))
+            assert read(path) == ({"a": b"1", "b": b"2"}, [])
+
+
 def test_layers_that_repeat_are_links_in_old_archives(tmp_path):
     one = layer({"a": b"1"})
     files = images.saved_by_docker_24([one, layer({"a": b"2"}), one])
