@@ -5,8 +5,9 @@
     >>> verify("deep_ep_cpp.so", policy).verdict
     <Verdict.PASS: 'pass'>
 
-`inspect()` reads an artifact, `inspect_all()` several that are installed together, and
-`verify()` holds them to a `Policy`; all return frozen values. Every error is a
+`inspect()` reads an artifact, `inspect_all()` several that are installed together,
+`inspect_many()` any number in the workers of an executor, and `verify()` holds them to a
+`Policy`; all return frozen values. Every error is a
 `KinspectError`.
 """
 
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from kinspect.version import __version__
 
 if TYPE_CHECKING:
-    from kinspect.api import inspect, inspect_all, verify
+    from kinspect.api import Inspected, inspect, inspect_all, inspect_many, verify
     from kinspect.errors import (
         FormatError,
         InputError,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         TargetError,
         UsageError,
         Where,
+        WorkerError,
     )
     from kinspect.limits import Limits
     from kinspect.model import (
@@ -50,8 +52,10 @@ if TYPE_CHECKING:
 #: for what it needs only
 _HOMES: Final = {
     "kinspect.api": (
+        "Inspected",
         "inspect",
         "inspect_all",
+        "inspect_many",
         "verify",
     ),
     "kinspect.errors": (
@@ -62,6 +66,7 @@ _HOMES: Final = {
         "TargetError",
         "UsageError",
         "Where",
+        "WorkerError",
     ),
     "kinspect.limits": ("Limits",),
     "kinspect.model": (
@@ -115,6 +120,7 @@ __all__ = [
     "FormatError",
     "Ignore",
     "InputError",
+    "Inspected",
     "Installed",
     "KinspectError",
     "LimitExceeded",
@@ -131,9 +137,11 @@ __all__ = [
     "UsageError",
     "Verdict",
     "Where",
+    "WorkerError",
     "__version__",
     "inspect",
     "inspect_all",
+    "inspect_many",
     "parse_required",
     "verify",
 ]

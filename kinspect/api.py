@@ -1,27 +1,28 @@
 """Inspect and verify artifacts: what the command line does, for Python."""
 
 import os
-import re
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Generator, Iterable, Iterator
+from typing import TYPE_CHECKING, Final
 
 from kinspect import checks
-from kinspect.errors import FormatError, InputError, Where
-from kinspect.formats import tensile
+from kinspect.errors import InputError, KinspectError, Where
+from kinspect.inspecting import Inspected, Task, each, read, together
 from kinspect.limits import DEFAULT, Limits
-from kinspect.model import Artifact, Binary, Report, SideFile, Unreadable
+from kinspect.model import Artifact, Report, Unreadable
 from kinspect.policy import Policy
 from kinspect.resources import reading
 from kinspect.resources.reading import Query
 from kinspect.resources.rows import KernelRow
-from kinspect.sources import Installed, Member, Named, Part, Watch, open_source
+from kinspect.sources import Installed, Named, Watch
 from kinspect.version import __version__
-from kinspect.walk import read_binary, worth_reading
 
-#: files that libraries find their kernels by, or in, though they are no binaries
-SIDE_FILE: Final = re.compile(
-    r"(?:^|[/!])(?:Tensile[^/]*\.dat(?:\.zlib)?|[^/]*\.(?:co|hsaco|kdb))$"
-)
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+__all__ = ["Inspected", "inspect", "inspect_all", "inspect_many", "kernels", "verify"]
+
+#: artifacts that an executor is given before their turn, so that no worker waits for work
+IN_FLIGHT: Final = 64
 
 
 def inspect(
@@ -66,93 +67,38 @@ def inspect_all(
     and from those that lie around it on disk. Else as `inspect`.
     """
     found = [
-        _read(path, limits, exclude, code_objects=code_objects, record=record, watch=watch)
+        read(path, limits, exclude, code_objects=code_objects, record=record, watch=watch)
         for path in paths
     ]
-    return _together(found, limits, code_objects=code_objects)
+    return together(found, limits, code_objects=code_objects)
 
 
-def _together(
-    artifacts: list[Artifact], limits: Limits, *, code_objects: bool
-) -> tuple[Artifact, ...]:
-    if not any(binary.kpack for artifact in artifacts for binary in artifact.binaries):
-        return tuple(artifacts)
-    from kinspect import overlay  # noqa: PLC0415  # few artifacts need it
-
-    around = overlay.look_around(artifacts, limits, code_objects=code_objects)
-    return overlay.lay_over(artifacts, around)
-
-
-def _read(
-    path: Named,
-    limits: Limits,
-    exclude: tuple[str, ...],
+def inspect_many(
+    paths: Iterable[Named],
     *,
-    code_objects: bool,
-    record: bool,
-    watch: Watch | None,
-) -> Artifact:
-    found = _Found(limits, watch)
-    source = open_source(
-        path,
+    executor: "Executor",
+    limits: Limits = DEFAULT,
+    code_objects: bool = True,
+    exclude: tuple[str, ...] = (),
+    record: bool = False,
+    ordered: bool = False,
+    in_flight: int = IN_FLIGHT,
+) -> Generator[Inspected, None, None]:
+    """Read artifacts in the workers of an executor, each by itself as `inspect` would.
+
+    They are given as they are done, or in the order of `paths`, of which there may be any
+    number: no more than `in_flight` are with the executor, or read and not taken yet. An
+    artifact that can't be read is an error in its place, and so is one whose worker died
+    (WorkerError). Workers must find the same files under the same paths.
+    """
+    task = Task(
         limits=limits,
         exclude=exclude,
-        wanted=found.wanted,
-        record=record if code_objects else None,
-        watch=watch,
+        code_objects=code_objects,
+        record=record,
+        apart=False,
     )
-    for part in source.members():
-        found.take(part, code_objects=code_objects)
-    return Artifact(
-        source.path,
-        source.kind,
-        tuple(found.binaries),
-        tuple(found.unreadable),
-        tuple(found.side_files.values()),
-        source.wheels,
-        source.distribution,
-    )
-
-
-class _Found:
-    """What the members of an artifact turned out to be."""
-
-    def __init__(self, limits: Limits, watch: Watch | None) -> None:
-        self._limits = limits
-        self._watch = watch
-        self.binaries: list[Binary] = []
-        self.unreadable: list[Unreadable] = []
-        self.side_files: dict[str, SideFile] = {}
-
-    def wanted(self, name: str, size: int, head: bytes) -> bool:
-        """Whether a member of an archive is worth inflating."""
-        if worth_reading(name, size, head) or tensile.is_lazy(name):
-            if self._watch is not None:
-                self._watch.reading(name)
-            return True
-        if SIDE_FILE.search(name):
-            self.side_files[name] = SideFile(name, size)
-        return False
-
-    def take(self, part: Part, *, code_objects: bool) -> None:
-        if self._watch is not None and isinstance(part, Member):
-            self._watch.reading(part.path)
-        if isinstance(part, Unreadable):
-            self.unreadable.append(part)
-        elif binary := read_binary(part.view, self._limits, code_objects=code_objects):
-            self.binaries.append(binary)
-        elif SIDE_FILE.search(part.path):
-            self.side_files[part.path] = _side_file(part, self._limits)
-
-
-def _side_file(part: Member, limits: Limits) -> SideFile:
-    refers: tuple[str, ...] | Unreadable | None = None
-    if tensile.is_lazy(part.path):
-        try:
-            refers = tensile.references(part.view, limits)
-        except FormatError as error:
-            refers = Unreadable.of(error, part.view.where())
-    return SideFile(part.path, len(part.view), refers)
+    return each(paths, task, executor, in_flight=in_flight, ordered=ordered)
 
 
 def verify(
@@ -163,20 +109,35 @@ def verify(
     exclude: tuple[str, ...] = (),
     record: bool = False,
     watch: Watch | None = None,
+    executor: "Executor | None" = None,
+    in_flight: int = IN_FLIGHT,
 ) -> Report:
     """Hold artifacts to a policy (by default: gfx942 and gfx950 in every bundle).
 
     Never raises for what an artifact holds: what can't be read is a finding, and the
     verdict then is not `Verdict.PASS`. `record` also holds the files of wheels to their
-    RECORD.
+    RECORD. With an `executor`, its workers read the artifacts (see `inspect_many`); the
+    report is the same.
     """
     policy = policy or Policy()
     names = [paths] if isinstance(paths, str | os.PathLike | Installed) else list(paths)
     left_out = (*policy.exclude, *exclude)
-    read = [
-        _inspected(name, limits, left_out, record=record, watch=watch) for name in names
-    ]
-    artifacts = _together(read, limits, code_objects=True)
+    if executor is None:
+        found = [
+            _inspected(name, limits, left_out, record=record, watch=watch) for name in names
+        ]
+    else:
+        task = Task(
+            limits=limits,
+            exclude=left_out,
+            code_objects=True,
+            record=record,
+            apart=True,
+        )
+        many = each(names, task, executor, in_flight=in_flight)
+        inspected = {one.index: _gathered(one, watch) for one in many}
+        found = [inspected[index] for index in range(len(names))]
+    artifacts = together(found, limits, code_objects=True)
     findings = checks.run(artifacts, policy)
     return Report(
         version=__version__,
@@ -208,11 +169,26 @@ def _inspected(
     watch: Watch | None,
 ) -> Artifact:
     try:
-        return _read(path, limits, exclude, code_objects=True, record=record, watch=watch)
+        return read(path, limits, exclude, code_objects=True, record=record, watch=watch)
     except InputError as error:
-        unreadable = Unreadable(error.message, Where(error.path))
-        name = str(path) if isinstance(path, Installed) else os.fspath(path)
-        return Artifact(name, "missing", unreadable=(unreadable,))
+        return _missing(path, error)
+
+
+def _gathered(one: Inspected, watch: Watch | None) -> Artifact:
+    if watch is not None:
+        watch.reading(str(one.path))
+    if isinstance(one.found, InputError):
+        return _missing(one.path, one.found)
+    if isinstance(one.found, KinspectError):
+        raise one.found
+    return one.found
+
+
+def _missing(path: Named, error: InputError) -> Artifact:
+    """In place of an artifact of which nothing is known."""
+    unreadable = Unreadable(error.message, Where(error.path))
+    name = str(path) if isinstance(path, Installed) else os.fspath(path)
+    return Artifact(name, "missing", unreadable=(unreadable,))
 
 
 def kernels(

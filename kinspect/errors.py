@@ -37,6 +37,10 @@ class InputError(KinspectError):
         return f"{self.path}: {self.message}"
 
 
+class WorkerError(InputError):
+    """An artifact that nothing is known of: its worker died, or failed, on the way."""
+
+
 class FormatError(KinspectError):
     """Bytes that break the format that they claim to be."""
 
