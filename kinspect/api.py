@@ -32,6 +32,7 @@ def inspect(
     code_objects: bool = True,
     exclude: tuple[str, ...] = (),
     record: bool = False,
+    jobs: int = 1,
     watch: Watch | None = None,
 ) -> Artifact:
     """Read everything that kinspect can tell of an artifact: a path, or `Installed`.
@@ -47,6 +48,7 @@ def inspect(
         code_objects=code_objects,
         exclude=exclude,
         record=record,
+        jobs=jobs,
         watch=watch,
     )
     return found
@@ -59,6 +61,7 @@ def inspect_all(
     code_objects: bool = True,
     exclude: tuple[str, ...] = (),
     record: bool = False,
+    jobs: int = 1,
     watch: Watch | None = None,
 ) -> tuple[Artifact, ...]:
     """Read artifacts that are installed together, such as a host wheel and device wheels.
@@ -67,7 +70,15 @@ def inspect_all(
     and from those that lie around it on disk. Else as `inspect`.
     """
     found = [
-        read(path, limits, exclude, code_objects=code_objects, record=record, watch=watch)
+        read(
+            path,
+            limits,
+            exclude,
+            code_objects=code_objects,
+            record=record,
+            watch=watch,
+            jobs=jobs,
+        )
         for path in paths
     ]
     return together(found, limits, code_objects=code_objects)
@@ -108,6 +119,7 @@ def verify(
     limits: Limits = DEFAULT,
     exclude: tuple[str, ...] = (),
     record: bool = False,
+    jobs: int = 1,
     watch: Watch | None = None,
     executor: "Executor | None" = None,
     in_flight: int = IN_FLIGHT,
@@ -116,15 +128,16 @@ def verify(
 
     Never raises for what an artifact holds: what can't be read is a finding, and the
     verdict then is not `Verdict.PASS`. `record` also holds the files of wheels to their
-    RECORD. With an `executor`, its workers read the artifacts (see `inspect_many`); the
-    report is the same.
+    RECORD. `jobs` is as for `inspect`; with an `executor`, its workers read the artifacts
+    instead (see `inspect_many`). The report is the same.
     """
     policy = policy or Policy()
     names = [paths] if isinstance(paths, str | os.PathLike | Installed) else list(paths)
     left_out = (*policy.exclude, *exclude)
     if executor is None:
         found = [
-            _inspected(name, limits, left_out, record=record, watch=watch) for name in names
+            _inspected(name, limits, left_out, record=record, watch=watch, jobs=jobs)
+            for name in names
         ]
     else:
         task = Task(
@@ -167,9 +180,18 @@ def _inspected(
     *,
     record: bool,
     watch: Watch | None,
+    jobs: int,
 ) -> Artifact:
     try:
-        return read(path, limits, exclude, code_objects=True, record=record, watch=watch)
+        return read(
+            path,
+            limits,
+            exclude,
+            code_objects=True,
+            record=record,
+            watch=watch,
+            jobs=jobs,
+        )
     except InputError as error:
         return _missing(path, error)
 

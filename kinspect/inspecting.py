@@ -1,28 +1,21 @@
 """Artifacts, read whole: one by one here, or many in the workers of an executor."""
 
 import os
-import re
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from kinspect.errors import FormatError, KinspectError, WorkerError
-from kinspect.formats import tensile
+from kinspect.errors import KinspectError, WorkerError
+from kinspect.inventory import Inventory
 from kinspect.limits import Limits
-from kinspect.model import Artifact, Binary, SideFile, Unreadable
-from kinspect.sources import Installed, Member, Named, Part, Watch, open_source
+from kinspect.model import Artifact
+from kinspect.sources import Installed, Named, Watch, open_source
 from kinspect.version import __version__
-from kinspect.walk import read_binary, worth_reading
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
-
-#: files that libraries find their kernels by, or in, though they are no binaries
-SIDE_FILE: Final = re.compile(
-    r"(?:^|[/!])(?:Tensile[^/]*\.dat(?:\.zlib)?|[^/]*\.(?:co|hsaco|kdb))$"
-)
 
 
 def read(
@@ -33,8 +26,9 @@ def read(
     code_objects: bool,
     record: bool,
     watch: Watch | None,
+    jobs: int = 1,
 ) -> Artifact:
-    found = _Found(limits, watch)
+    found = Inventory(limits, code_objects=code_objects, jobs=jobs, watch=watch)
     source = open_source(
         path,
         limits=limits,
@@ -44,57 +38,16 @@ def read(
         watch=watch,
     )
     for part in source.members():
-        found.take(part, code_objects=code_objects)
+        found.take(part, alone=source.kind == "file")
     return Artifact(
         source.path,
         source.kind,
-        tuple(found.binaries),
-        tuple(found.unreadable),
-        tuple(found.side_files.values()),
+        found.binaries,
+        found.unreadable,
+        found.side_files,
         source.wheels,
         source.distribution,
     )
-
-
-class _Found:
-    """What the members of an artifact turned out to be."""
-
-    def __init__(self, limits: Limits, watch: Watch | None) -> None:
-        self._limits = limits
-        self._watch = watch
-        self.binaries: list[Binary] = []
-        self.unreadable: list[Unreadable] = []
-        self.side_files: dict[str, SideFile] = {}
-
-    def wanted(self, name: str, size: int, head: bytes) -> bool:
-        """Whether a member of an archive is worth inflating."""
-        if worth_reading(name, size, head) or tensile.is_lazy(name):
-            if self._watch is not None:
-                self._watch.reading(name)
-            return True
-        if SIDE_FILE.search(name):
-            self.side_files[name] = SideFile(name, size)
-        return False
-
-    def take(self, part: Part, *, code_objects: bool) -> None:
-        if self._watch is not None and isinstance(part, Member):
-            self._watch.reading(part.path)
-        if isinstance(part, Unreadable):
-            self.unreadable.append(part)
-        elif binary := read_binary(part.view, self._limits, code_objects=code_objects):
-            self.binaries.append(binary)
-        elif SIDE_FILE.search(part.path):
-            self.side_files[part.path] = _side_file(part, self._limits)
-
-
-def _side_file(part: Member, limits: Limits) -> SideFile:
-    refers: tuple[str, ...] | Unreadable | None = None
-    if tensile.is_lazy(part.path):
-        try:
-            refers = tensile.references(part.view, limits)
-        except FormatError as error:
-            refers = Unreadable.of(error, part.view.where())
-    return SideFile(part.path, len(part.view), refers)
 
 
 # --- together --------------------------------------------------------------------------

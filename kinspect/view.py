@@ -205,6 +205,11 @@ class View:
         for start in range(0, count * stride, stride):
             yield tuple.__new__(record, layout.unpack_from(data, start))
 
+    def read_elsewhere(self, size: int) -> None:
+        """Tell who watches the file that another process read so many bytes of it."""
+        if isinstance(self._storage, Descriptor):
+            self._storage.consumed += size
+
     def startswith(self, magic: Bytes, at: int = 0) -> bool:
         """Whether `magic` stands at `at`; False where the window is too short."""
         if at < 0 or at + len(magic) > self.size:

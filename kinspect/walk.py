@@ -21,7 +21,8 @@ from kinspect.formats import (
     code_object,
     offload_binary,
 )
-from kinspect.formats.container import Contents, Opener, Reader, form_of
+from kinspect.formats.container import Opener, Place, Reader, form_of
+from kinspect.formats.contents import Contents
 from kinspect.hosts import coff, elf, registered
 from kinspect.hosts.host import HIPF, HIPK, Host, Wrapper
 from kinspect.kpack import MAGIC as KPACK
@@ -83,17 +84,19 @@ def read_binary(
     *,
     code_objects: bool = True,
     opener: Opener | None = None,
+    jobs: int = 1,
 ) -> Binary | None:
     """Read a binary; None where the bytes are no binary that kinspect knows.
 
     Without `code_objects`, only entries are listed, and of a compressed bundle only
     the head is inflated. `opener` reads the code objects in place of the usual reader.
+    `jobs` is the number of processes that may read a large one.
     """
 
     def parse(data: View) -> CodeObject:
         return code_object.parse(data, limits)
 
-    reader = Reader(limits, (opener or parse) if code_objects else None)
+    reader = Reader(limits, (opener or parse) if code_objects else None, jobs)
     try:
         return _read(view, reader)
     except FormatError as error:
@@ -236,7 +239,6 @@ class _Walk:
         for one in self._packed(targets):
             yield replace(one, index=index, wrappers=wrappers[one.offset])
             index += 1
-            self.reader.limits.check("bundles", index, one.where)
         for one in self._embedded():
             yield replace(one, index=index, embedded=True)
             index += 1
@@ -332,7 +334,15 @@ class _Walk:
     # --- what lies in the section -----------------------------------------------------
 
     def _packed(self, targets: list[View]) -> Iterator[Bundle]:
-        """The containers that wrappers point at and those of the section, in order.
+        """The containers that wrappers point at and those of the section, in order."""
+        for one in self.reader.open_each(self._places(targets)):
+            if isinstance(one, Unreadable):
+                self.unreadable.append(one)
+            else:
+                yield one
+
+    def _places(self, targets: list[View]) -> Iterator[Place | Unreadable]:
+        """Where containers start; in place of one that can't be read, why not.
 
         Where one ends is told by its own header, never by a search for the next magic,
         which payloads may hold as well.
@@ -348,16 +358,16 @@ class _Walk:
         heapq.heapify(starts)
         while starts:
             view = todo[heapq.heappop(starts)]
-            size = None
             try:
-                one = self.reader.read(view)
+                place = self.reader.find(view)
             except FormatError as error:
-                self.unreadable.append(Unreadable.of(error, view.where()))
-            else:
-                size = max(one.size, 1)
-                self._read.append((one.offset, one.offset + size))
-                yield one
-            if size is not None and view.start + len(view) in ends:
+                yield Unreadable.of(error, view.where())
+                continue
+            yield place
+            size = max(place.size, 1)
+            self._read.append((view.start, view.start + size))
+            self.reader.limits.check("bundles", len(self._read), view.where())
+            if view.start + len(view) in ends:
                 after = view.skip_zeros(min(size, len(view)))
                 start = view.start + after
                 if after < len(view) and start not in todo:

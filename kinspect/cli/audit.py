@@ -30,12 +30,14 @@ Exit codes are those of verify: 0 every requirement holds; 1 one is violated;
 @options.exclude
 @reporting
 @options.limit
+@options.jobs
 def command(
     paths: tuple[Named, ...],
     policy: Policy,
     exclude: tuple[str, ...],
     reporting: Reporting,
     limits: tuple[str, ...],
+    jobs: int | None,
 ) -> None:
     """Show what an artifact runs on, target by target and library by library.
 
@@ -45,7 +47,13 @@ def command(
     ceilings = options.read_limits(limits)
     with progress(paths, quiet=reporting.quiet) as watch:
         report = api.verify(
-            paths, policy, limits=ceilings, exclude=exclude, record=True, watch=watch
+            paths,
+            policy,
+            limits=ceilings,
+            exclude=exclude,
+            record=True,
+            jobs=options.read_jobs(jobs),
+            watch=watch,
         )
     reporting.end(report, _text)
 

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from kinspect.cli import files
+from kinspect.copies import cores
 from kinspect.errors import OutputError, UsageError
 from kinspect.limits import DEFAULT, Limits
 from kinspect.sources.named import Installed
@@ -78,6 +79,19 @@ exclude = click.option(
     " Repeatable.",
 )
 
+#: more processes have to be asked for: a build machine has many cores, and other work
+MOST_JOBS: Final = 8
+
+jobs = click.option(
+    "-j", "--jobs",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=None,
+    envvar="KINSPECT_JOBS",
+    help="Processes that share the work; each needs memory for one compressed bundle"
+    f" [default: one for each core, {MOST_JOBS} at most].",
+)  # fmt: skip
+
 no_color = click.option(
     "--color/--no-color",
     default=None,
@@ -96,6 +110,10 @@ def read_limits(texts: tuple[str, ...]) -> Limits:
             message = f"--limit {text!r}: expected NAME=N, such as inflated=8589934592"
             raise UsageError(message) from None
     return DEFAULT.raised(**raised)
+
+
+def read_jobs(asked: int | None) -> int:
+    return min(cores(), MOST_JOBS) if asked is None else asked
 
 
 def use_color(asked: bool | None, *, to_file: bool = False) -> bool:

@@ -35,17 +35,26 @@ Exit codes: 0 every requirement holds; 1 a requirement is violated;
 @options.exclude
 @reporting
 @options.limit
+@options.jobs
 def command(
     paths: tuple[Named, ...],
     policy: Policy,
     exclude: tuple[str, ...],
     reporting: Reporting,
     limits: tuple[str, ...],
+    jobs: int | None,
 ) -> None:
     """Assert that every bundle has code that HIP would load on each required target."""
     ceilings = options.read_limits(limits)
     with progress(paths, quiet=reporting.quiet) as watch:
-        report = api.verify(paths, policy, limits=ceilings, exclude=exclude, watch=watch)
+        report = api.verify(
+            paths,
+            policy,
+            limits=ceilings,
+            exclude=exclude,
+            jobs=options.read_jobs(jobs),
+            watch=watch,
+        )
     if not reporting.quiet and sys.stderr.isatty():
         _propose(report)
     reporting.end(report, _text)

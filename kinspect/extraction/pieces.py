@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from kinspect.formats import amdgpu_elf, offload_binary
-from kinspect.formats.container import Contents
+from kinspect.formats.contents import Contents
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Bundle, DeviceBitcode, Entry, Fault, Form, Unreadable
 from kinspect.sources import Member, Source

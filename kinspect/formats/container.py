@@ -1,13 +1,14 @@
 """One device container, whichever form it has: what stands where a bundle may."""
 
-from collections.abc import Callable
-from dataclasses import replace
-from functools import cached_property
-from threading import Thread
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Final, NamedTuple, cast
 
-from kinspect.errors import FormatError, Where
+from kinspect.copies import share
+from kinspect.errors import FormatError
 from kinspect.formats import amdgpu_elf, bitcode, bitstream, bundle, ccob, offload_binary
+from kinspect.formats.contents import Contents, Loaded, digesting, faults, no_faults
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Bundle, CodeObject, Entry, Fault, Form, Unreadable
 from kinspect.target import EntryID, from_e_flags
@@ -16,22 +17,8 @@ from kinspect.view import View
 #: what to do with each code object: parse it, or something else with its bytes
 Opener = Callable[[View], CodeObject | None]
 
-#: what is wrong with something; may take a while
-Faults = Callable[[], tuple[Fault, ...]]
-
-#: what entries lie in, and what is wrong with it
-Loaded = tuple[View, Faults]
-
-
-def _no_faults() -> tuple[Fault, ...]:
-    return ()
-
-
 #: how much of a compressed bundle is inflated at first for its entry table
 HEAD: Final = 64 * 1024
-
-#: from how many bytes on a bundle is hashed in a thread of its own
-BESIDE: Final = 1 << 20
 
 
 def form_of(view: View) -> Form | None:
@@ -54,89 +41,60 @@ def _opens(image: offload_binary.Image) -> bool:
     return amdgpu_elf.is_code_object(image.data) or bitstream.is_bitcode(image.data)
 
 
-def _digesting(inflated: View) -> Callable[[], int]:
-    """Start on the MD5 of a bundle; the result waits for it.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a container starts, what its header says, and how long it is in bytes."""
 
-    MD5 is half of the work on a compressed bundle. A large one is hashed in a thread,
-    beside the reading of its code objects: hashlib lets go of the interpreter's lock.
-    """
-    if len(inflated) < BESIDE:
-        return lambda: ccob.digest(inflated)
-    results: list[int] = []
-    thread = Thread(target=lambda: results.append(ccob.digest(inflated)), daemon=True)
-    thread.start()
-
-    def wait() -> int:
-        thread.join()
-        return results[0]
-
-    return wait
-
-
-def _faults(
-    header: ccob.Header, inflated: View, digest: int, where: Where
-) -> tuple[Fault, ...]:
-    """Where an inflated bundle is not what its header says."""
-    found = []
-    if len(inflated) < header.uncompressed:
-        message = (
-            f"inflates to {len(inflated)} bytes, its header says {header.uncompressed}"
-        )
-        found.append(Fault(message, where))
-    if digest != header.hash:
-        message = (
-            f"MD5 mismatch: the header says {header.hash:016x}, the inflated"
-            f" bundle has {digest:016x}"
-        )
-        found.append(Fault(message, where))
-    return tuple(found)
-
-
-class Contents:
-    """The bytes of a container, valid until its reader reads the next one.
-
-    A compressed container is inflated when its inside is first asked for.
-    """
-
-    def __init__(self, stored: View, load: Callable[[], Loaded] | None = None) -> None:
-        #: the container as the binary has it, header and all
-        self.stored = stored
-        self._load = load or (lambda: (stored, _no_faults))
-
-    @cached_property
-    def _loaded(self) -> Loaded:
-        return self._load()
+    view: View
+    form: Form
+    size: int
+    header: bundle.Table | ccob.Header | offload_binary.OffloadBinary | amdgpu_elf.Elf
 
     @property
-    def space(self) -> View:
-        """What the entries lie in; raises FormatError where it can't be inflated."""
-        return self._loaded[0]
+    def weight(self) -> int:
+        """How many bytes there are to read in it, once inflated."""
+        return (
+            self.header.uncompressed if isinstance(self.header, ccob.Header) else self.size
+        )
 
-    @cached_property
-    def faults(self) -> tuple[Fault, ...]:
-        """What is wrong with the inside: it is short, or its checksum another.
 
-        Best asked for last: the checksum is computed beside what the caller does.
-        """
-        return self._loaded[1]()
+class _Piece(NamedTuple):
+    """What is opened at a time: a container, or an entry of a plain bundle."""
 
-    def entry(self, entry: Entry) -> View:
-        """The bytes of an entry; raises FormatError where they are not all there."""
-        return self.space.slice(entry.offset - self.space.start, entry.size)
+    place: Place | Unreadable
+    entry: Entry | None = None
+
+    @property
+    def weight(self) -> int:
+        """How many bytes there are to read in it, about."""
+        if self.entry is not None:
+            return self.entry.size
+        return self.place.weight if isinstance(self.place, Place) else 0
+
+
+def _pieces(place: Place | Unreadable) -> Iterator[_Piece]:
+    if isinstance(place, Place) and isinstance(place.header, bundle.Table):
+        yield from (_Piece(place, entry) for entry in place.header.entries)
+    else:
+        yield _Piece(place)
 
 
 class Reader:
     """Reads containers, one after the other, sharing what can be shared.
 
     With an `opener`, it is called for each HIP code object, and what it returns
-    becomes part of the result; without, only entries are listed.
+    becomes part of the result; without, only entries are listed. With `jobs`, code
+    objects are opened by that many processes, where there is enough to do.
     """
 
-    def __init__(self, limits: Limits = DEFAULT, opener: Opener | None = None) -> None:
+    def __init__(
+        self, limits: Limits = DEFAULT, opener: Opener | None = None, jobs: int = 1
+    ) -> None:
         self.limits = limits
         self._opener = opener
+        self._jobs = jobs
         self._inflater = ccob.Inflater(limits)
-        #: the bytes of the container that was read last
+        #: the bytes of the container that was read last; not kept where others read
         self.contents: Contents | None = None
 
     @property
@@ -149,27 +107,77 @@ class Reader:
 
         Raises FormatError where not even its entries can be read.
         """
+        return self._read(self.find(view))
+
+    def find(self, view: View) -> Place:
+        """Which container starts here, by its header alone; raises FormatError."""
         form = form_of(view)
         if form is Form.PLAIN:
-            return self._plain(view)
+            table = bundle.parse(view, self.limits)
+            return Place(view, form, table.size, table)
         if form is Form.CCOB:
-            return self._compressed(view)
+            header = ccob.parse(view, self.limits)
+            return Place(view, form, header.total, header)
         if form is Form.OFFLOAD_BINARY:
-            return self._offload_binary(view)
+            binary = offload_binary.parse(view, self.limits)
+            return Place(view, form, binary.size, binary)
         if form is Form.ELF:
-            return self._bare(view)
+            size = amdgpu_elf.extent(view)
+            elf = amdgpu_elf.open_elf(view.slice(0, size), self.limits)
+            return Place(view, form, size, elf)
         head = bytes(view.bytes(0, min(8, len(view)))).hex(" ")
         message = f"no offload bundle and no AMDGPU code object: {head or 'no bytes'}"
         raise FormatError(message, view.where())
 
-    def _plain(self, view: View) -> Bundle:
-        table = bundle.parse(view, self.limits)
+    def open_each(
+        self, places: Iterable[Place | Unreadable]
+    ) -> Iterator[Bundle | Unreadable]:
+        """The containers of some places, in their order; in place of one, why not."""
+        if self._jobs < 2 or not self.opens:
+            yield from map(self._tried, places)
+            return
+        places = list(places)
+        pieces = [piece for place in places for piece in _pieces(place)]
+        weights = [piece.weight for piece in pieces]
+        results = share(self._piece, pieces, weights, self._jobs)
+        for place in places:
+            if isinstance(place, Place) and isinstance(place.header, bundle.Table):
+                entries = list(islice(results, len(place.header.entries)))
+                yield self._plain(place, place.header, cast("list[Entry]", entries))
+            else:
+                yield cast("Bundle | Unreadable", next(results))
+            if isinstance(place, Place):
+                place.view.read_elsewhere(place.size)
+
+    def _piece(self, piece: _Piece) -> Bundle | Entry | Unreadable:
+        if piece.entry is not None and isinstance(piece.place, Place):
+            return self._opened(piece.entry, piece.place.view)
+        return self._tried(piece.place)
+
+    def _tried(self, place: Place | Unreadable) -> Bundle | Unreadable:
+        if isinstance(place, Unreadable):
+            return place
+        try:
+            return self._read(place)
+        except FormatError as error:
+            return Unreadable.of(error, place.view.where())
+
+    def _read(self, place: Place) -> Bundle:
+        header = place.header
+        if isinstance(header, bundle.Table):
+            entries = [self._opened(entry, place.view) for entry in header.entries]
+            return self._plain(place, header, entries)
+        if isinstance(header, ccob.Header):
+            return self._compressed(place.view, header)
+        if isinstance(header, offload_binary.OffloadBinary):
+            return self._offload_binary(place.view, header)
+        return self._bare(place, header)
+
+    def _plain(self, place: Place, table: bundle.Table, opened: Iterable[Entry]) -> Bundle:
+        view = place.view
         self.contents = Contents(view.slice(0, table.size))
         # In a file, entries count from the start of the binary.
-        entries = [
-            replace(self._opened(entry, view), offset=view.start + entry.offset)
-            for entry in table.entries
-        ]
+        entries = [replace(one, offset=view.start + one.offset) for one in opened]
         return Bundle(
             index=0,
             offset=view.start,
@@ -181,20 +189,21 @@ class Reader:
             faults=table.faults,
         )
 
-    def _compressed(self, view: View) -> Bundle:
-        header = ccob.parse(view, self.limits)
+    def _compressed(self, view: View, header: ccob.Header) -> Bundle:
         layer = f"CCOB at {view.start:#x} inflated"
         inflated, table = self._table(header, layer)
-        faults: tuple[Fault, ...] = ()
+        found: tuple[Fault, ...] = ()
         entries = table.entries
         if self._opener is not None:
-            digest_of = _digesting(inflated)
+            digest_of = digesting(inflated)
             entries = tuple(self._opened(entry, inflated) for entry in entries)
-            faults = _faults(header, inflated, digest_of(), view.where())
+            found = faults(header, inflated, digest_of(), view.where())
         self.contents = Contents(
             view.slice(0, header.total),
             lambda: (
-                (inflated, lambda: faults) if self.opens else self._inflated(view, layer)
+                (inflated, lambda: found)
+                if self.opens
+                else self._inflated(view, header, layer)
             ),
         )
         return Bundle(
@@ -208,14 +217,13 @@ class Reader:
             method=header.method.name.lower(),
             uncompressed_size=header.uncompressed,
             header_size=table.header_size,
-            faults=table.faults + faults,
+            faults=table.faults + found,
         )
 
-    def _inflated(self, view: View, layer: str) -> Loaded:
-        header = ccob.parse(view, self.limits)
+    def _inflated(self, view: View, header: ccob.Header, layer: str) -> Loaded:
         inflated = self._inflater.inflate(header, layer)
-        digest_of = _digesting(inflated)
-        return inflated, lambda: _faults(header, inflated, digest_of(), view.where())
+        digest_of = digesting(inflated)
+        return inflated, lambda: faults(header, inflated, digest_of(), view.where())
 
     def _table(self, header: ccob.Header, layer: str) -> tuple[View, bundle.Table]:
         """The inflated bundle, or just enough of it, and its entry table."""
@@ -230,11 +238,10 @@ class Reader:
         inflated = self._inflater.inflate(header, layer)
         return inflated, bundle.parse(inflated, self.limits)
 
-    def _bare(self, view: View) -> Bundle:
-        size = amdgpu_elf.extent(view)
+    def _bare(self, place: Place, elf: amdgpu_elf.Elf) -> Bundle:
+        view, size = place.view, place.size
         whole = view.slice(0, size)
         self.contents = Contents(whole)
-        elf = amdgpu_elf.open_elf(whole, self.limits)
         target = from_e_flags(elf.header.e_flags, elf.abi_version)
         entry_id = EntryID.parse(f"hipv4-amdgcn-amd-amdhsa--{target.target or 'unknown'}")
         entry = self._opened(Entry(entry_id, 0, size), whole)
@@ -247,10 +254,9 @@ class Reader:
             where=view.where(),
         )
 
-    def _offload_binary(self, view: View) -> Bundle:
-        binary = offload_binary.parse(view, self.limits)
+    def _offload_binary(self, view: View, binary: offload_binary.OffloadBinary) -> Bundle:
         self.contents = Contents(
-            view.slice(0, binary.size), lambda: (binary.body, _no_faults)
+            view.slice(0, binary.size), lambda: (binary.body, no_faults)
         )
         entries = []
         for image in binary.images:

@@ -9,7 +9,8 @@ from dataclasses import replace
 from itertools import groupby
 
 from kinspect.errors import FormatError, Where
-from kinspect.formats.container import Contents, Reader
+from kinspect.formats.container import Reader
+from kinspect.formats.contents import Contents
 from kinspect.formats.kpack import KpackArchive, KpackEntry, Scheme, payload
 from kinspect.kpack import HERE, KpackClaims, KpackLookup, KpackReference, KpackSource
 from kinspect.limits import Limits

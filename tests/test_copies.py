@@ -1,0 +1,203 @@
+"""Work on several cores: the same results in the same order, whatever happens to a copy."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kinspect import api, copies, inventory, walk
+from kinspect.render import json as rendering
+from kinspect.view import Descriptor
+from tests.conftest import SAMPLES, manifest
+
+BIG = 64 << 20
+NAMES = sorted(sample["file"] for sample in manifest())
+
+
+def doubled(item: int) -> tuple[int, int]:
+    """Twice as much, and who found out."""
+    return 2 * item, os.getpid()
+
+
+def test_results_are_in_order_and_from_others() -> None:
+    weights = [(item * 7919) % 50 * (1 << 20) for item in range(40)]
+    found = list(copies.share(doubled, range(40), weights, 3))
+    assert [value for value, _ in found] == [2 * item for item in range(40)]
+    others = {process for _, process in found}
+    assert len(others) == 3
+    assert os.getpid() not in others
+
+
+@pytest.mark.parametrize(("weight", "jobs"), [(copies.SMALL // 4, 4), (BIG, 1)])
+def test_small_work_and_one_job_stay_here(weight: int, jobs: int) -> None:
+    found = list(copies.share(doubled, range(4), [weight] * 4, jobs))
+    assert found == [(2 * item, os.getpid()) for item in range(4)]
+
+
+def test_results_of_any_size() -> None:
+    """More than a pipe holds, and lengths that are cut anywhere."""
+    sizes = [0, 1, 7, 1 << 16, 3 << 20, 5]
+    found = copies.share(lambda size: b"x" * size, sizes, [BIG] * len(sizes), 2)
+    assert [len(one) for one in found] == sizes
+
+
+def test_what_a_copy_leaves_is_done_here() -> None:
+    parent = os.getpid()
+
+    def work(item: int) -> int:
+        if os.getpid() != parent and item == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return item
+
+    assert list(copies.share(work, range(8), [BIG] * 8, 2)) == list(range(8))
+
+
+def test_an_exception_is_raised_here() -> None:
+    def work(item: int) -> int:
+        return 1 // (item - 5)
+
+    with pytest.raises(ZeroDivisionError):
+        list(copies.share(work, range(8), [BIG] * 8, 2))
+
+
+def test_no_process_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fork() -> int:
+        raise BlockingIOError
+
+    monkeypatch.setattr(os, "fork", fork)
+    descriptors = Path("/proc/self/fd")
+    before = len(list(descriptors.iterdir()))
+    here = os.getpid()
+    found = list(copies.share(doubled, range(4), [BIG] * 4, 2))
+    assert found == [(2 * item, here) for item in range(4)]
+    assert copies.Later(lambda: doubled(4)).result() == (8, here)
+    assert len(list(descriptors.iterdir())) == before
+
+
+def test_a_system_without_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "fork")
+    here = os.getpid()
+    assert list(copies.share(doubled, [1, 2], [BIG] * 2, 2)) == [(2, here), (4, here)]
+    assert copies.Later(lambda: doubled(4)).result() == (8, here)
+
+
+def test_later_sees_memory_as_it_was() -> None:
+    room = bytearray(b"first")
+    later = copies.Later(lambda: bytes(room))
+    room[:] = b"other"
+    assert later.result() == b"first"
+    assert later.result() == b"first"
+
+
+def test_later_is_lost_and_not_done_again() -> None:
+    """Its bytes may be gone: nothing is read in their place."""
+    parent = os.getpid()
+
+    def work() -> int:
+        if os.getpid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return 1
+
+    with pytest.raises(copies.Lost, match="ended early"):
+        copies.Later(work).result()
+
+
+def test_nobody_waits_for_what_is_not_wanted() -> None:
+    """Who stops to take results ends the copies."""
+    began = time.monotonic()
+
+    def work(item: int) -> int:
+        if item >= 2:
+            time.sleep(60)
+        return item
+
+    results = copies.share(work, range(4), [BIG] * 4, 2)
+    assert next(results) == 0
+    results.close()
+    assert time.monotonic() - began < 30
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every piece of work goes to another process, however small."""
+    monkeypatch.setattr(copies, "SMALL", 1)
+    monkeypatch.setattr(inventory, "BESIDE", 0)
+
+
+def reported(path: Path, jobs: int) -> str:
+    return rendering.report(api.verify(path, jobs=jobs))
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("name", NAMES)
+def test_samples_read_alike(name: str) -> None:
+    assert reported(SAMPLES / name, 3) == reported(SAMPLES / name, 1)
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_directory_reads_alike() -> None:
+    assert reported(SAMPLES, 3) == reported(SAMPLES, 1)
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_member_that_is_lost_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Not what lies in memory when it is asked for: that may be another member."""
+    (tmp_path / "a.so").write_bytes((SAMPLES / NAMES[0]).read_bytes())
+    parent = os.getpid()
+    read = walk.read_binary
+
+    def dying(*args: object, **options: object) -> object:
+        if os.getpid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return read(*args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(inventory, "read_binary", dying)
+    report = api.verify(tmp_path, jobs=2)
+    assert report.verdict.value == "unknown"
+    (finding,) = (one for one in report.findings if one.rule == "unreadable")
+    assert "ended early" in finding.message
+    assert finding.path.endswith("a.so")
+
+
+@pytest.mark.usefixtures("eager")
+def test_progress_counts_what_others_read(tmp_path: Path) -> None:
+    path = tmp_path / "two.hipfb"
+    path.write_bytes(2 * (SAMPLES / "bundle_ccob.hipfb").read_bytes())
+    opened: list[Descriptor] = []
+
+    class Watching:
+        def opened(self, file: Descriptor) -> None:
+            opened.append(file)
+
+        def reading(self, path: str) -> None:
+            pass
+
+    api.inspect(path, jobs=2, watch=Watching())
+    (file,) = opened
+    assert file.consumed >= path.stat().st_size
+
+
+def test_what_follows_a_damaged_bundle_is_read(tmp_path: Path) -> None:
+    """Its header says where the next one is, whatever its payload is like."""
+    whole = (SAMPLES / "bundle_ccob.hipfb").read_bytes()
+    damaged = bytearray(whole)
+    damaged[40:80] = bytes(40)
+    path = tmp_path / "two.hipfb"
+    path.write_bytes(bytes(damaged) + whole)
+    for jobs in (1, 2):
+        (binary,) = api.inspect(path, jobs=jobs).binaries
+        assert [one.offset for one in binary.bundles] == [len(whole)]
+        assert [one.where.offset for one in binary.unreadable] == [32]  # its payload
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("name", ["bitsandbytes", "cupy", "jax-plugin", "onnxruntime"])
+def test_wheels_read_alike(name: str, wheel: Callable[[str], Path]) -> None:
+    assert reported(wheel(name), 2) == reported(wheel(name), 1)
