@@ -180,7 +180,11 @@ class _Reader:
             yield from self.inside(number, width, end)
             yield End()
             self.depth -= 1
-        self.at = end
+        else:
+            self.at = end
+        self.align()
+        if self.at != end:  # LLVM reads on from its end, and skips by its length
+            self.fail(f"block {number} ends elsewhere than its length says")
 
     def inside(self, number: int, width: int, end: int) -> Iterator[Block | End | Record]:
         abbreviations = list(self.info.get(number, ()))
@@ -225,14 +229,14 @@ class _Reader:
             encoding = self.fixed(3)
             if not FIXED <= encoding <= BLOB:
                 self.fail(f"operand encoding {encoding}")
-            value = self.vbr(5) if encoding in {FIXED, VBR} else 0
+            sized = encoding in {FIXED, VBR}
+            value = self.vbr(5) if sized else 0
             if value > WIDEST:
                 self.fail(f"an operand of {value} bits")
-            if encoding == VBR and value < 2:  # LLVM: a width of 0 is the literal 0
-                encoding, value = (0, 0) if not value else (VBR, 1)
-                if value:
-                    self.fail("a variable operand of one bit")
-            operands.append(Operand(encoding, value))
+            if encoding == VBR and value == 1:  # all of it would say that more follows
+                self.fail("a variable operand of one bit")
+            # LLVM: a width of 0 is the literal 0
+            operands.append(Operand(encoding if value or not sized else 0, value))
         return tuple(operands)
 
     def record(self, kind: int, abbreviations: list[Abbreviation]) -> Record:

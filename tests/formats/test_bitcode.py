@@ -6,14 +6,30 @@ from struct import pack, unpack_from
 
 import pytest
 from elftools.elf.elffile import ELFFile
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kinspect.errors import FormatError, LimitExceeded
 from kinspect.formats import bitcode, bitstream
 from kinspect.limits import Limits
-from kinspect.model import Bitcode
+from kinspect.model import Bitcode, Unreadable
 from kinspect.sources import Member, open_source
 from tests.conftest import SAMPLES
 from tests.reading import ends_well, flips, view
+from tests.writers.bitstream import (
+    ALIAS,
+    FUNCTION,
+    GLOBAL_VARIABLE,
+    GROUPS,
+    IFUNC,
+    MODULE,
+    Block,
+    Global,
+    Module,
+    Record,
+    text,
+    wrapped,
+)
 
 PREFIX = "__CLANG_OFFLOAD_BUNDLE__hip-amdgcn-amd-amdhsa-unknown-"
 
@@ -98,6 +114,174 @@ def test_no_more_records_than_the_limit(layout):
 def test_what_holds_no_module_is_no_bitcode(data):
     with pytest.raises(FormatError):
         parse(data)
+
+
+# --- records, written one by one --------------------------------------------------------
+
+#: what becomes of a function by its linkage (LLVMBitCodes.h and BitcodeReader.cpp,
+#: getDecodedLinkage; the old numbers 1, 4, 5, 6 stand for the newer 16, 18, 5, 6)
+SEEN = {0, 1, 2, 4, 5, 6, 7, 8, 10, 11, 15, 16, 17, 18, 19}
+UNSEEN = {3, 9, 13, 14}
+AVAILABLE, PERHAPS = 12, 7
+
+
+def built(*symbols: Global, **fields) -> Bitcode:
+    return parse(Module(symbols, **fields).build())
+
+
+@pytest.mark.parametrize("linkage", range(20))
+@pytest.mark.parametrize("kind", [FUNCTION, GLOBAL_VARIABLE, ALIAS, IFUNC])
+def test_a_linkage_says_who_sees_a_symbol(kind, linkage):
+    found = built(Global("s", kind, linkage), Global("other"))
+    functions, variables = {*found.functions}, {*found.variables}
+    seen = linkage not in UNSEEN | {AVAILABLE}
+    assert ("s" in functions) is (seen and kind != GLOBAL_VARIABLE)
+    assert ("s" in variables) is (seen and kind == GLOBAL_VARIABLE)
+    assert ("s" in found.undefined) is (linkage == AVAILABLE)
+    assert SEEN | UNSEEN | {AVAILABLE} == {*range(20)}
+
+
+@pytest.mark.parametrize("kind", [FUNCTION, GLOBAL_VARIABLE])
+def test_a_declaration_is_for_others_to_define_unless_it_is_weak(kind):
+    for linkage in SEEN - {PERHAPS}:
+        assert built(Global("s", kind, linkage, declared=True)).undefined == ("s",)
+    for linkage in UNSEEN | {PERHAPS}:
+        found = built(Global("s", kind, linkage, declared=True))
+        assert found.undefined == found.functions == found.variables == ()
+
+
+@pytest.mark.parametrize(("convention", "kernel"), [(76, True), (91, True), (0, False)])
+def test_a_kernel_is_told_by_its_calling_convention(convention, kernel):
+    found = built(Global("k", convention=convention))
+    assert (found.functions, found.kernels) == (("k",), ("k",) * kernel)
+
+
+def test_an_alias_is_what_it_stands_for():
+    """By its type: 2 is a function, 1 a number."""
+    found = built(Global("f", ALIAS, type=2), Global("v", ALIAS, type=1))
+    assert (found.functions, found.variables) == (("f",), ("v",))
+
+
+def test_notes_to_the_compiler_and_its_own_names_are_no_symbols():
+    sections = ("placed", "llvm.metadata")
+    found = built(
+        Global("note", GLOBAL_VARIABLE, section=2),
+        Global("placed", GLOBAL_VARIABLE, section=1),
+        Global("plain", GLOBAL_VARIABLE),
+        Global("llvm.used", GLOBAL_VARIABLE),
+        Global("llvm.amdgcn.workitem.id.x", declared=True),
+        sections=sections,
+    )
+    assert found.variables == ("placed", "plain")
+    assert found.undefined == ()
+
+
+def test_a_variable_of_an_older_compiler_has_no_section():
+    """GLOBALVAR of six fields: [name, size, type, isconst, initid, linkage]."""
+    module = Module((), more=[Record(GLOBAL_VARIABLE, [0, 1, 1, 2, 1, 0])])
+    data = module.build()
+    with pytest.raises(FormatError, match="a name at 0x0 of 0x0 bytes"):
+        parse(data)
+    module = Module([Global("v")], more=[Record(GLOBAL_VARIABLE, [0, 1, 1, 2, 1, 0])])
+    assert parse(module.build()).variables == ("v",)
+
+
+def test_every_processor_of_a_module_is_told():
+    """Only where the attribute is whole: key, NUL, value, NUL."""
+    keys = [*b"target-cpu", 0]
+    group = [
+        Record(3, [9, 0xFFFFFFFF, 4, *keys, *b"gfx90a"]),  # no end
+        Record(3, [9, 0xFFFFFFFF, 4, *b"target-cpux", 0, *b"gfx1100", 0]),
+        Record(3, [9, 0xFFFFFFFF, 3, *keys, *b"gfx906", 0]),  # a key of another kind
+        Record(3, [9, 0xFFFFFFFF, 4, 4, *keys, *b"gfx942", 0]),
+        Record(2, [9, 0xFFFFFFFF, 4, *keys, *b"gfx908", 0]),  # no group
+    ]
+    found = built(processors=["gfx950"], more=[Block(GROUPS, group)])
+    assert found.processors == ("gfx942", "gfx950")
+
+
+def test_the_first_name_of_a_source_is_that_of_the_file():
+    assert built(more=[text(16, "b.hip")]).source == "a.hip"
+
+
+def test_records_of_other_blocks_are_none_of_a_module():
+    """The same numbers mean something else there."""
+    inner = Block(17, [text(2, "x86_64-linux-gnu")])
+    assert built(more=[inner, inner]).triple == "amdgcn-amd-amdhsa"
+    assert built(more=[Block(MODULE, [text(2, "other")])]).triple == "amdgcn-amd-amdhsa"
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"version": 1}, "module version (1,), expected 2"),
+        ({"more": [Record(1)]}, "module version (), expected 2"),
+        ({"more": [text(2, "nvptx64")]}, "modules for amdgcn-amd-amdhsa and nvptx64"),
+        ({"more": [Record(FUNCTION, [0] * 5)]}, "a global of 5 fields"),
+        ({"more": [Record(ALIAS, [0, 0, 3, 0, 0, 0])]}, "an alias of type 3, of 3"),
+        ({"more": [Record(GLOBAL_VARIABLE, [0, 0, 1, 2, 1, 0, 0, 2])],
+          "sections": ["one"]}, "section 2, of 1"),
+        ({"more": [Record(FUNCTION, [4, 3, 2, 0, 0, 0])]}, "a name at 0x4 of 0x6 bytes"),
+        ({"strings": False}, "no string table"),
+    ],
+)  # fmt: skip
+def test_records_that_contradict_are_told(fields, message):
+    with pytest.raises(FormatError, match=re.escape(message)):
+        parse(Module(**fields).build())
+
+
+def test_a_name_may_reach_the_end_of_the_string_table():
+    assert (
+        "nel"
+        in built(Global("kernel"), more=[Record(FUNCTION, [3, 3, 2, 0, 0, 0])]).functions
+    )
+
+
+def test_what_can_not_be_read_is_told_as_bitcode():
+    found = bitcode.read(view(Module(version=1).build()))
+    assert isinstance(found, Unreadable)
+    assert found.bitcode
+    assert bitcode.read(view(Module().build())) == parse(Module().build())
+
+
+NAMES = st.text("abcdefgh_.", min_size=1, max_size=12)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            NAMES,
+            st.sampled_from([FUNCTION, GLOBAL_VARIABLE, ALIAS, IFUNC]),
+            st.sampled_from(sorted(SEEN | UNSEEN | {AVAILABLE})),
+            st.booleans(),
+            st.sampled_from([0, 76, 91]),
+        ),
+        unique_by=lambda one: one[0],
+        max_size=12,
+    ),
+    st.sets(st.sampled_from(["gfx90a", "gfx942", "gfx950", "gfx1100"])),
+    st.sampled_from(["amdgcn-amd-amdhsa", "spirv64-amd-amdhsa", ""]),
+    st.booleans(),
+)
+def test_what_was_written_of_a_module_is_read(symbols, processors, triple, wrapper):
+    rows = [
+        Global(name, kind, linkage, declared and kind in {FUNCTION, GLOBAL_VARIABLE}, cc)
+        for name, kind, linkage, declared, cc in symbols
+    ]
+    data = Module(rows, triple=triple, processors=sorted(processors)).build()
+    found = parse(wrapped(data) if wrapper else data)
+    rows = [one for one in rows if one.linkage not in UNSEEN]
+    there = [o for o in rows if not o.declared and o.linkage != AVAILABLE]
+    assert set(found.functions) == {o.name for o in there if o.kind != GLOBAL_VARIABLE}
+    assert set(found.variables) == {o.name for o in there if o.kind == GLOBAL_VARIABLE}
+    assert set(found.kernels) == {
+        o.name for o in there if o.kind == FUNCTION and o.convention
+    }
+    assert set(found.undefined) == {
+        o.name for o in rows if o not in there and o.linkage != PERHAPS
+    }
+    assert (found.triple, found.source) == (triple, "a.hip")
+    assert found.processors == tuple(sorted(processors))
 
 
 # --- against the symbol table that the compiler wrote ----------------------------------
@@ -331,3 +515,25 @@ def test_several_modules_in_one_file_are_read_together(run, compiled, tmp_path):
     found = parse(out.read_bytes())
     assert symbols(found) == nm(run, out)[""]
     assert {"b", "counter"} <= set(found.variables)
+
+
+@pytest.mark.oracle
+def test_what_the_writer_writes_is_what_llvm_reads(run, tmp_path):
+    rows = [
+        Global("kernel", convention=91, declared=True),
+        Global("function", declared=True),
+        Global("perhaps", linkage=PERHAPS, declared=True),
+        Global("variable", GLOBAL_VARIABLE, declared=True),
+    ]
+    path = tmp_path / "x.bc"
+    path.write_bytes(Module(rows).build())
+    listing = run("llvm-dis-19", path, "-o", "-")
+    for line in (
+        'source_filename = "a.hip"',
+        'target triple = "amdgcn-amd-amdhsa"',
+        "declare amdgpu_kernel void @kernel()",
+        "declare extern_weak void @perhaps()",
+        "@variable = external global i32",
+    ):
+        assert line in listing
+    assert symbols(parse(path.read_bytes())) == nm(run, path)[""]
