@@ -6,6 +6,8 @@ that shrinks while it is read kills the process.
 """
 
 import os
+import sys
+from array import array
 from collections.abc import Hashable, Iterator
 from functools import cache
 from struct import Struct
@@ -256,6 +258,14 @@ class View:
 def bytes_of(data: Bytes) -> bytes | bytearray:
     """`data` as an object that can search, copied only from a memoryview."""
     return bytes(data) if isinstance(data, memoryview) else data
+
+
+def column(data: Bytes, code: str) -> "array[int]":
+    """Little-endian numbers back to back, by their struct code."""
+    numbers = array(code, bytes(data))
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers
 
 
 def decode(data: Bytes) -> str:

@@ -3,6 +3,7 @@
 import os
 import pickle
 import re
+import sys
 from typing import NamedTuple
 
 import pytest
@@ -19,7 +20,7 @@ from kinspect.errors import (
     Where,
 )
 from kinspect.limits import Limits
-from kinspect.view import I64, U8, U16, U32, U64, File, Memory, View, wire
+from kinspect.view import I64, U8, U16, U32, U64, File, Memory, View, column, wire
 from tests.reading import view
 
 CHUNK = 1 << 20
@@ -238,3 +239,16 @@ def test_limits_are_raised_by_their_names():
     for wrong in ({"bundle": 1}, {"ratio": -1}):
         with pytest.raises(UsageError):
             Limits().raised(**wrong)
+
+
+@pytest.mark.parametrize(("code", "size"), [("H", 2), ("I", 4), ("Q", 8)])
+def test_a_column_is_little_endian_on_every_machine(monkeypatch, code, size):
+    data = memoryview(bytes(range(1, 1 + 3 * size)))
+    expected = [
+        int.from_bytes(data[at : at + size], "little") for at in (0, size, 2 * size)
+    ]
+    assert column(data, code).tolist() == expected
+    # a machine of the other order reads each number the other way round
+    monkeypatch.setattr(sys, "byteorder", "big")
+    turned = [int.from_bytes(data[at : at + size], "big") for at in (0, size, 2 * size)]
+    assert column(data, code).tolist() == turned

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, Protocol
 
 import zstandard
 
+from kinspect import frames
 from kinspect.errors import FormatError
 from kinspect.limits import DEFAULT, Limits
 from kinspect.room import Room
@@ -142,12 +143,14 @@ class Inflater:
         buffer = self._room.of(wanted)
         filled = 0
         with _translated(header.method, header.payload):
-            fill = _READERS[header.method](header.payload)
+            fill, check_end = _READERS[header.method](header.payload)
             while filled < wanted and (count := fill(buffer[filled:wanted])):
                 filled += count
-            if size is None and filled == wanted and fill(memoryview(bytearray(1))):
-                message = f"inflates to more than the {whole} bytes of its header"
-                raise FormatError(message, header.payload.where())
+            if size is None and filled == wanted:
+                if fill(memoryview(bytearray(1))):
+                    message = f"inflates to more than the {whole} bytes of its header"
+                    raise FormatError(message, header.payload.where())
+                check_end()
         return View(Memory(buffer[:filled]), header.payload.path, layer)
 
 
@@ -189,7 +192,12 @@ _STREAMS: Final[Mapping[Method, Callable[[], _Stream]]] = MappingProxyType(
 )
 
 
-def _read_zlib(payload: View) -> Callable[[memoryview], int]:
+#: fills a buffer, and raises FormatError unless the stream had its end: the runtime
+#: inflates nothing of a stream that is cut in its checksum
+_Reading = tuple[Callable[[memoryview], int], Callable[[], None]]
+
+
+def _read_zlib(payload: View) -> _Reading:
     stream = zlib.decompressobj()
     pending: bytes | memoryview = bytes(payload.bytes())
 
@@ -200,13 +208,19 @@ def _read_zlib(payload: View) -> Callable[[memoryview], int]:
         window[: len(data)] = data
         return len(data)
 
-    return fill
+    def check_end() -> None:
+        if not stream.eof:
+            message = "the compressed stream is cut after its data"
+            raise FormatError(message, payload.where())
+
+    return fill, check_end
 
 
-def _read_zstd(payload: View) -> Callable[[memoryview], int]:
-    return _zstd().stream_reader(payload.bytes(), read_across_frames=True).readinto
+def _read_zstd(payload: View) -> _Reading:
+    stream = _zstd().stream_reader(payload.bytes(), read_across_frames=True)
+    return stream.readinto, lambda: frames.check(payload)
 
 
-_READERS: Final[Mapping[Method, Callable[[View], Callable[[memoryview], int]]]] = (
-    MappingProxyType({Method.ZLIB: _read_zlib, Method.ZSTD: _read_zstd})
+_READERS: Final[Mapping[Method, Callable[[View], _Reading]]] = MappingProxyType(
+    {Method.ZLIB: _read_zlib, Method.ZSTD: _read_zstd}
 )

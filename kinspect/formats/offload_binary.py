@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 import zstandard
 
+from kinspect import frames
 from kinspect.errors import FormatError
 from kinspect.limits import DEFAULT, Limits
 from kinspect.view import U16, U32, U64, Memory, View, wire
@@ -170,20 +171,32 @@ def _image(
 def _inflate(body: View, header_size: int, size: int, limits: Limits) -> View:
     """The container with everything behind its header inflated, offsets as if so stored."""
     limits.check("inflated", size, body.where())
-    data = bytes(body.bytes(header_size))
-    limits.check("ratio", size // max(len(data), 1), body.where())
+    stored = body.slice(header_size)
+    limits.check("ratio", size // max(len(stored), 1), body.where())
     head = bytes(body.bytes(0, header_size))
-    try:
-        if data.startswith(zstandard.FRAME_HEADER):
-            decompressor = zstandard.ZstdDecompressor()
-            with decompressor.stream_reader(data, read_across_frames=True) as reader:
-                inflated = reader.read(size + 1)
-        else:
-            inflated = zlib.decompressobj().decompress(data, size + 1)
-    except (zlib.error, zstandard.ZstdError) as error:
-        message = f"compressed OffloadBinary: {error}"
-        raise FormatError(message, body.where(header_size)) from error
+    inflated = _inflated(stored, size + 1)
     if len(inflated) not in (size, size - header_size):
         message = f"inflates to {len(inflated)} bytes, its header says {size}"
-        raise FormatError(message, body.where(header_size))
+        raise FormatError(message, stored.where())
     return View(Memory(head + inflated), body.path, f"{body.layer} inflated")
+
+
+def _inflated(stored: View, most: int) -> bytes:
+    """Up to `most` bytes of a stream; raise FormatError unless it is whole."""
+    data = bytes(stored.bytes())
+    try:
+        if data.startswith(frames.MAGIC):
+            decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 31)
+            with decompressor.stream_reader(data, read_across_frames=True) as reader:
+                inflated = reader.read(most)
+            frames.check(stored)
+            return inflated
+        stream = zlib.decompressobj()
+        inflated = stream.decompress(data, most)
+    except (zlib.error, zstandard.ZstdError) as error:
+        message = f"compressed OffloadBinary: {error}"
+        raise FormatError(message, stored.where()) from error
+    if not stream.eof and len(inflated) < most:
+        message = "compressed OffloadBinary: the stream is cut after its data"
+        raise FormatError(message, stored.where())
+    return inflated

@@ -4,8 +4,6 @@ Source: System V ABI, "Symbol Table"; LLVM, User Guide for AMDGPU Backend, "Symb
 large binary holds a million symbols, of which few are of interest.
 """
 
-import sys
-from array import array
 from functools import cached_property
 from typing import Final
 
@@ -24,7 +22,7 @@ from kinspect.formats.amdgpu_elf import (
     offset_of,
 )
 from kinspect.limits import Limits
-from kinspect.view import View, bytes_of, decode, wire
+from kinspect.view import View, bytes_of, column, decode, wire
 
 STB_LOCAL: Final = 0
 STB_GLOBAL: Final = 1
@@ -45,11 +43,11 @@ class SymbolTable:
         # st_name u32 at 0, st_info u8 at 4, st_shndx u16 at 6, st_value u64 at 8,
         # st_size u64 at 16
         data = table.bytes(0, count * SYMBOL_SIZE)
-        self._names = _column(data, "I")[0::6]
+        self._names = column(data, "I")[0::6]
         self.infos = bytes(data[4::SYMBOL_SIZE])
         #: 0 where the symbol is undefined
-        self.sections = _column(data, "H")[3::12]
-        quads = _column(data, "Q")
+        self.sections = column(data, "H")[3::12]
+        quads = column(data, "Q")
         self.values = quads[1::3]
         self.sizes = quads[2::3]
         self._strings = strings
@@ -115,13 +113,6 @@ def _of_sections(elf: Elf, kind: int) -> tuple[View, View] | None:
                 view.slice(strings.sh_offset, strings.sh_size),
             )
     return None
-
-
-def _column(data: bytes | bytearray | memoryview, code: str) -> "array[int]":
-    column = array(code, bytes(data))
-    if sys.byteorder == "big":
-        column.byteswap()
-    return column
 
 
 def _of_segment(elf: Elf, segment: ProgramHeader) -> tuple[View, View] | None:

@@ -5,15 +5,13 @@ what the linker left in place. Source: System V ABI, "Dynamic Linking" and the p
 for RELR; the processor supplements for the types.
 """
 
-import sys
-from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from kinspect.hosts.elf_image import DT_STRSZ, DT_STRTAB, DT_SYMTAB, Image, Section
 from kinspect.limits import Limits
-from kinspect.view import I64, U8, U16, U32, U64, wire
+from kinspect.view import I64, U8, U16, U32, U64, column, wire
 
 DT_RELA: Final = 7
 DT_RELASZ: Final = 8
@@ -105,18 +103,11 @@ def _dynamic_relocations(
         return
     table = image.at(image.dynamic[DT_RELA], size)
     limits.check("relocations", size // stride, table.where())
-    offsets = _column(table.bytes(0, size // stride * stride), stride)
+    # r_offset is the first of three words
+    offsets = column(table.bytes(0, size // stride * stride), "Q")[:: stride // 8]
     for index, offset in enumerate(offsets):
         if offset in wanted:
             yield table.read(Rela, index * stride)
-
-
-def _column(data: bytes | bytearray | memoryview, stride: int) -> "array[int]":
-    """The first u64 of each record."""
-    column = array("Q", bytes(data))[:: stride // 8]
-    if sys.byteorder == "big":
-        column.byteswap()
-    return column
 
 
 def _relocated(image: Image, rela: Rela) -> Pointer:
@@ -150,7 +141,7 @@ def _relr(image: Image, limits: Limits) -> frozenset[int]:
     limits.check("relocations", size // 8, table.where())
     addresses = []
     base = 0
-    for entry in _column(table.bytes(), 8):
+    for entry in column(table.bytes(), "Q"):
         if entry & 1:
             bits = entry >> 1
             addresses += [base + 8 * bit for bit in range(63) if bits >> bit & 1]

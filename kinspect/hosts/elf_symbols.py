@@ -7,7 +7,6 @@ name of the kernel itself, its handle, and by that of a device variable, its sha
 Source: clang/lib/CodeGen/CGCUDANV.cpp, `getKernelHandle` and `handleVarRegistration`.
 """
 
-import sys
 from array import array
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
@@ -16,7 +15,7 @@ from typing import Final, NamedTuple
 from kinspect.hosts.elf_image import DT_STRSZ, DT_STRTAB, DT_SYMTAB, Image
 from kinspect.limits import Limits
 from kinspect.names import plain_kernel
-from kinspect.view import U32, Bytes, View, bytes_of, decode, wire
+from kinspect.view import U32, View, bytes_of, column, decode, wire
 
 STUB: Final = b"__device_stub__"
 MANAGED: Final = b".managed"
@@ -125,7 +124,7 @@ def _gnu_count(image: Image, address: int, limits: Limits) -> int:
     header = image.at(address, wire(GnuHash).size).read(GnuHash, 0)
     limits.check("symbols", header.buckets, image.view.where())
     buckets = address + wire(GnuHash).size + 8 * header.bloom_size
-    last = max(_column(image.at(buckets, 4 * header.buckets).bytes(), "I"), default=0)
+    last = max(column(image.at(buckets, 4 * header.buckets).bytes(), "I"), default=0)
     if last < header.first:
         return header.first
     chains = buckets + 4 * header.buckets
@@ -140,7 +139,7 @@ def _read(symbols: View, strings: View, limits: Limits) -> _Table:
     limits.check("symbols", count, symbols.where())
     data = bytes(symbols.bytes(0, count * SYMBOL_SIZE))
     return _Table(
-        strings, _column(data, "I")[0::6], data[4::SYMBOL_SIZE], _column(data, "H")[3::12]
+        strings, column(data, "I")[0::6], data[4::SYMBOL_SIZE], column(data, "H")[3::12]
     )
 
 
@@ -175,10 +174,3 @@ def _names(strings: View, part: bytes) -> Iterator[tuple[int, str]]:
         start = at - window + before.rfind(b"\0") + 1
         text = bytes(strings.bytes(start, min(len(strings) - start, 65_536)))
         yield start, decode(text.split(b"\0", 1)[0])
-
-
-def _column(data: Bytes, code: str) -> "array[int]":
-    column = array(code, bytes(data))
-    if sys.byteorder == "big":
-        column.byteswap()
-    return column

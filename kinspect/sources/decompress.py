@@ -1,6 +1,6 @@
 """What is compressed by gzip, bzip2, xz, lzma or zstd, as one bounded stream.
 
-Sources: RFC 1952 (gzip), RFC 8878 (zstd); the others are known to the standard library.
+Source: RFC 1952 (gzip); the others are known to libraries.
 """
 
 import bz2
@@ -10,15 +10,15 @@ import lzma
 import zlib
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Annotated, BinaryIO, Final, NamedTuple, Protocol, cast
+from typing import BinaryIO, Final, Protocol, cast
 
 import zstandard
 
-from kinspect.errors import FormatError
+from kinspect import frames
 from kinspect.sources import magic
 from kinspect.sources.member import Context
 from kinspect.sources.stream import Stream
-from kinspect.view import U32, View
+from kinspect.view import View
 
 #: what decompressors raise for data that is damaged, or beyond them
 FOREIGN: Final = (
@@ -125,62 +125,9 @@ class Inflated(io.RawIOBase):
         self.failed = True  # until all went well
         data = self._inner.read1(size)
         if not data and size and self._view.startswith(magic.ZSTD):
-            check_frames(self._view)
+            frames.check(self._view)
         self._count += len(data)
         ratio = self._count // max(len(self._view), 1)
         self._limits.check("ratio", ratio, self._view.where())
         self.failed = False
         return data
-
-
-class _Block(NamedTuple):
-    low: Annotated[int, "H"]
-    high: Annotated[int, "B"]
-
-
-class _Skippable(NamedTuple):
-    magic: U32
-    size: U32
-
-
-#: low four bits are free (RFC 8878, 3.1.2)
-_SKIPPABLE: Final = 0x184D2A50
-_RLE: Final = 1
-_DICTIONARY: Final = (0, 1, 2, 4)
-_CONTENT: Final = (0, 2, 4, 8)
-
-
-def check_frames(view: View) -> None:
-    """Raise FormatError unless the last frame of zstd data is whole.
-
-    The library's stream ends without an error where its input is cut. Headers alone tell:
-    each block says how long it is.
-    """
-    at = 0
-    while at < len(view):
-        if view.startswith(magic.ZSTD, at):
-            at = _frame(view, at)
-            continue
-        skippable = view.read(_Skippable, at)
-        if skippable.magic & ~0xF != _SKIPPABLE:
-            message = "no zstd frame starts here"
-            raise FormatError(message, view.where(at))
-        at += 8 + skippable.size
-    view.require(at, 0)
-
-
-def _frame(view: View, at: int) -> int:
-    """Where the frame at `at` ends."""
-    descriptor = view.bytes(at + 4, 1)[0]
-    single = descriptor >> 5 & 1
-    content = _CONTENT[descriptor >> 6] or single
-    at += 5 + (1 - single) + _DICTIONARY[descriptor & 3] + content
-    last = False
-    while not last:
-        block = view.read(_Block, at)
-        header = block.low | block.high << 16
-        last = bool(header & 1)
-        at += 3 + (1 if header >> 1 & 3 == _RLE else header >> 3)
-    at += 4 * (descriptor >> 2 & 1)
-    view.require(at, 0)
-    return at

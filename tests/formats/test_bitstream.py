@@ -153,8 +153,7 @@ def test_what_was_written_is_read_however_it_is_encoded(parts, width, number, wr
         content.append(Record(code, values, blob, by=defined if how == "own" else infos))
         defined, infos = defined + (how == "own"), infos + (how == "info")
         expected.append((code, tuple(values), blob))
-    blocks = [Info({number: shared}), Block(number, content, width=width)]
-    data = stream(*blocks)
+    data = stream(Info({number: shared}), Block(number, content, width=width))
     assert read(wrapped(data) if wrapper else data, number) == [*expected, "<"]
 
 

@@ -3,6 +3,7 @@
 from struct import pack_into
 
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -189,6 +190,37 @@ def test_a_stream_that_is_not_as_long_as_promised_is_refused():
         pack_into("<Q", data, 32, int.from_bytes(data[32:40], "little") + 1)
         with pytest.raises(FormatError, match="inflates to"):
             parse(bytes(data))
+
+
+@pytest.mark.parametrize("method", ["zlib", "zstd"])
+def test_a_stream_that_is_cut_or_no_stream_is_told(method):
+    """Be it in the checksum at its end: LLVM inflates nothing of such a stream."""
+    whole = write(3, method)
+    for size in range(40, len(whole)):
+        data = bytearray(whole[:size])
+        pack_into("<Q", data, 8, size)
+        assert not ends_well(parse, bytes(data)), size
+    for garbage in (b"\x28\xb5\x2f\xfd garbage", b"\x78\x9c garbage", b"garbage"):
+        data = bytearray(whole[:40] + garbage)
+        pack_into("<Q", data, 8, len(data))
+        with pytest.raises(FormatError, match="compressed OffloadBinary"):
+            parse(bytes(data))
+
+
+def test_the_window_of_a_frame_may_be_large():
+    """LLVM inflates in one shot, whatever the window."""
+    parameters = zstandard.ZstdCompressionParameters(
+        window_log=30, enable_ldm=True, write_content_size=False
+    )
+    rest = write(3)[40:]
+    stream = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    data = write(3)[:40] + stream.compress(rest) + stream.flush()
+    data = bytearray(data)
+    pack_into("<Q", data, 8, len(data))
+    pack_into("<Q", data, 32, len(rest))
+    assert [bytes(one.data.bytes()) for one in parse(bytes(data)).images] == [
+        image.data for image in TWO
+    ]
 
 
 def test_limits_hold_for_images_and_for_what_is_inflated():
