@@ -24,20 +24,17 @@ def claims(archive: KpackArchive) -> KpackClaims:
     return KpackClaims(archive.group_name, archive.gfx_arches, archive.scheme.value)
 
 
-def bundles(
-    view: View, archive: KpackArchive, reader: Reader, kernel_name: str | None = None
-) -> Iterator[Bundle]:
+def bundles(view: View, archive: KpackArchive, reader: Reader) -> Iterator[Bundle]:
     """The bundles of an archive, in the order of its keys.
 
-    With `kernel_name`, those of that host alone. A payload is inflated when its code
-    object is opened, and only one is kept at a time; several entries may share one.
+    A payload is inflated when its code object is opened, and only one is kept at a time;
+    several entries may share one.
     """
     opened: dict[int, CodeObject | Unreadable | None] = {}
-    index = 0
-    for key, group in groupby(archive.entries, key=lambda one: one.key):
+    groups = groupby(archive.entries, key=lambda one: one.key)
+    for index, (key, group) in enumerate(groups):
+        reader.limits.check("bundles", index + 1, view.where())
         own = list(group)
-        if kernel_name is not None and own[0].kernel_name != kernel_name:
-            continue
         entries = [_entry(one, reader, opened) for one in own]
         reader.contents = Payloads(view, own, reader.limits)
         start = min(one.stored.start for one in own)
@@ -51,8 +48,6 @@ def bundles(
             method=None if archive.scheme is Scheme.NONE else "zstd",
             kpack=_lookup(archive, own[0]),
         )
-        index += 1
-        reader.limits.check("bundles", index, view.where())
 
 
 def _lookup(archive: KpackArchive, first: KpackEntry) -> KpackLookup:

@@ -6,20 +6,17 @@ clr/hipamd/src/hip_fatbin.cpp (`ExtractKpackBinary`). Nothing here reads a file.
 """
 
 import posixpath
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
 from pathlib import PurePosixPath, PureWindowsPath
-from types import MappingProxyType
 from typing import Final, Generic, Protocol, TypeVar
 
-from kinspect.formats.kpack import KpackArchive, KpackEntry
 from kinspect.kpack import KpackReference
 from kinspect.target import TargetID
 
 PLACEHOLDER: Final = "@GFXARCH@"
-NO_ENVIRONMENT: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Generation(StrEnum):
@@ -94,39 +91,23 @@ def requested(target: TargetID) -> tuple[TargetID, ...]:
     return (target,) if target.generic is None else (target, target.generic)
 
 
-def disabled(env: Mapping[str, str]) -> bool:
-    """Whether ROCM_KPACK_DISABLE is set: then HIP loads nothing from archives."""
-    return env.get("ROCM_KPACK_DISABLE", "")[:1] not in {"", "0"}
-
-
 def search_paths(
     reference: KpackReference,
     host_directory: str,
     target: TargetID,
-    env: Mapping[str, str] = NO_ENVIRONMENT,
     *,
     windows: bool = False,
 ) -> tuple[str, ...]:
     """List the archives that the loader opens for a device, in its order.
 
-    `target` is a device's: every feature on or off. ROCM_KPACK_PATH names files that
-    take the place of all others, ROCM_KPACK_PATH_PREFIX files that go before the
-    embedded paths. Links are not resolved, as they are there where a path exists.
+    `target` is a device's: every feature on or off. Links are not resolved, as they are
+    there where a path exists. The environment is not asked (ROCM_KPACK_PATH and others).
     """
-    separator = ";" if windows else ":"
-    if override := _split(env.get("ROCM_KPACK_PATH", ""), separator):
-        return override
-    prefix = _split(env.get("ROCM_KPACK_PATH_PREFIX", ""), separator)
-    embedded = (
+    return tuple(
         path
         for relative in reference.search_paths
         for path in _expand(resolved(host_directory, relative, windows=windows), target)
     )
-    return prefix + tuple(embedded)
-
-
-def _split(paths: str, separator: str) -> tuple[str, ...]:
-    return tuple(path for path in paths.split(separator) if path)
 
 
 def resolved(directory: str, relative: str, *, windows: bool = False) -> str:
@@ -194,60 +175,3 @@ def _candidates(
             for path, archive in archives.items():
                 if arch in archive.gfx_arches:
                     yield path, archive, arch
-
-
-# --- whether indices fit ------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class IndexedKernels:
-    """What the wrapper of one index finds, for each target."""
-
-    index: int
-    #: names of kernels, by the target that they were packed for
-    kernels: Mapping[str, frozenset[str]]
-
-    @property
-    def agree(self) -> bool:
-        """Whether all targets have the same kernels."""
-        return len(set(self.kernels.values())) <= 1
-
-
-def indices(
-    archives: Iterable[KpackArchive], kernel_name: str
-) -> dict[str, tuple[int, ...]]:
-    """List the indices that there are of a binary, by target."""
-    found: dict[str, set[int]] = {}
-    for entry in _entries(archives, kernel_name):
-        if entry.index is not None:
-            found.setdefault(entry.arch, set()).add(entry.index)
-    return {arch: tuple(sorted(found[arch])) for arch in sorted(found)}
-
-
-def kernels_by_index(
-    archives: Iterable[KpackArchive],
-    kernel_name: str,
-    kernels: Callable[[KpackEntry], Collection[str]],
-) -> tuple[IndexedKernels, ...]:
-    """List the kernels of a binary by index and target, so that they can be compared.
-
-    The packer counts the bundles of each target by themselves, and the wrapper asks by
-    its own place among all wrappers. Where one bundle lacks a target, the next ones
-    move up, and a wrapper gets kernels that are not its own. `kernels` opens a code
-    object; an archive earlier in the search hides a later one's.
-    """
-    found: dict[int, dict[str, frozenset[str]]] = {}
-    for entry in _entries(archives, kernel_name):
-        if entry.index is not None and entry.arch not in found.get(entry.index, ()):
-            names = frozenset(kernels(entry))
-            found.setdefault(entry.index, {})[entry.arch] = names
-    return tuple(
-        IndexedKernels(index, MappingProxyType(found[index])) for index in sorted(found)
-    )
-
-
-def _entries(archives: Iterable[KpackArchive], kernel_name: str) -> Iterator[KpackEntry]:
-    for archive in archives:
-        for entry in archive.entries:
-            if entry.kernel_name == kernel_name and entry.arch in archive.gfx_arches:
-                yield entry

@@ -6,7 +6,6 @@ documentation, "clang-offload-packager", "Binary Format".
 """
 
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from types import MappingProxyType
@@ -20,7 +19,6 @@ from kinspect.limits import DEFAULT, Limits
 from kinspect.view import U16, U32, U64, Memory, View, wire
 
 MAGIC: Final = b"\x10\xff\x10\xad"
-ALIGNMENT: Final = 8
 
 
 class Prefix(NamedTuple):
@@ -142,15 +140,6 @@ def parse(view: View, limits: Limits = DEFAULT) -> OffloadBinary:
         for entry in body.records(EntryHeader, entries, count, stride)
     )
     return OffloadBinary(prefix.version, prefix.size, uncompressed, images, body)
-
-
-def parse_all(view: View, limits: Limits = DEFAULT) -> Iterator[tuple[int, OffloadBinary]]:
-    """The containers back to back in a section, each with its offset in `view`."""
-    at = view.skip_zeros(0)
-    while at < len(view):
-        binary = parse(view.slice(at), limits)
-        yield at, binary
-        at = view.skip_zeros(at + binary.size)
 
 
 def _image(

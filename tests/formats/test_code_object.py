@@ -167,6 +167,56 @@ def test_a_descriptor_lies_in_the_file(address):
     assert "k.kd lies in no segment" in message
 
 
+def test_a_descriptor_that_lies_wrong_is_told_alone():
+    data = code_object("gfx942", "a", Kernel("b", address=BIAS - 1), "c")
+    assert [one.split()[0] for one in faults(data)] == ["b.kd"]
+    data = code_object("gfx942", "a", Kernel("b", size=63), "c")
+    assert [one.split()[0] for one in faults(data)] == ["b.kd"]
+
+
+def dynamic_tag(data: bytes, tag: int) -> int:
+    """Where a tag of a code object without section headers stands."""
+    (start,) = (
+        int.from_bytes(data[at + 8 : at + 16], "little")
+        for at in (64, 120, 176)
+        if data[at : at + 4] == pack("<I", 2)
+    )
+    return next(
+        at
+        for at in range(start, len(data), 16)
+        if data[at : at + 8] == tag.to_bytes(8, "little")
+    )
+
+
+@pytest.mark.parametrize("tag", [4, 5, 6, 10], ids=["hash", "strtab", "symtab", "strsz"])
+def test_without_one_of_its_tags_there_is_no_symbol_table(tag):
+    data = code_object("gfx942", "k", sections=False)
+    found = parse(spoiled(data, dynamic_tag(data, tag), "Q", 99))
+    assert (found.kernels, found.undescribed) == ((), ("k",))
+    assert found.faults == ()
+
+
+@pytest.mark.parametrize("tag", [4, 5, 6])
+@pytest.mark.parametrize("address", [0, BIAS - 1, BIAS + 10**6, 2**64 - 1])
+def test_an_address_outside_of_the_segments_is_a_fault(tag, address):
+    data = code_object("gfx942", "k", sections=False)
+    at = dynamic_tag(data, tag) + 8
+    (message,) = faults(spoiled(data, at, "Q", address))
+    assert message == f"address {address:#x} lies in no segment of the file"
+
+
+def test_an_address_is_looked_for_in_every_loaded_segment():
+    """The first one is empty here, and the note's no loaded one."""
+    data = code_object("gfx942", "k", sections=False)
+    assert data[64:68] == pack("<I", 1)
+    moved = data[:64] + pack("<II6Q", 1, 5, 0, 0, 0, 0, 0, 4096) + data[120:]
+    # the last of the three headers, PT_NOTE, becomes the loaded one
+    load = bytearray(data[64:120])
+    found = parse(moved[:176] + bytes(load) + moved[232:])
+    assert (found.kernels, found.unlisted) == ((), ("k.kd",))
+    assert found.faults == ()
+
+
 # --- what is no code object ---------------------------------------------------------
 
 

@@ -11,13 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kinspect.errors import FormatError, LimitExceeded
-from kinspect.formats import kpack, kpack_search
+from kinspect.formats import kpack, kpack_bundles, kpack_search
+from kinspect.formats.container import Reader
 from kinspect.formats.kpack_search import Chosen, Generation, Missing, Reason
 from kinspect.kpack import KpackReference
 from kinspect.limits import Limits
+from kinspect.model import Bundle
 from kinspect.target import TargetID
 from kinspect.view import Memory, View
 from tests.writers.kpack import archive, frame, header, toc_of
+from tests.writers.kpack import reference as packed_reference
 
 encode = msgspec.msgpack.encode
 
@@ -524,20 +527,18 @@ def reference(*paths: str, name: str = "lib/libfoo.so") -> KpackReference:
 
 
 @pytest.mark.parametrize(
-    ("paths", "directory", "target", "env", "expected"),
+    ("paths", "directory", "target", "expected"),
     [
         (
             ["../.kpack/foo_@GFXARCH@.kpack"],
             "/opt/rocm/lib",
             MI300,
-            {},
             [f"/opt/rocm/.kpack/foo_{arch}.kpack" for arch in MI300_FILES],
         ),
         (
             ["../.kpack/foo_@GFXARCH@.kpack"],
             "torch/lib",
             RDNA4,
-            {},
             ["torch/.kpack/foo_gfx1201.kpack", "torch/.kpack/foo_gfx12-generic.kpack"],
         ),
         # one after the other, the first occurrence only
@@ -545,7 +546,6 @@ def reference(*paths: str, name: str = "lib/libfoo.so") -> KpackReference:
             ["a_@GFXARCH@/@GFXARCH@.kpack", "b.kpack"],
             "/d",
             RDNA5,
-            {},
             [
                 "/d/a_gfx90a:xnack-/@GFXARCH@.kpack",
                 "/d/a_gfx90a/@GFXARCH@.kpack",
@@ -553,75 +553,28 @@ def reference(*paths: str, name: str = "lib/libfoo.so") -> KpackReference:
             ],
         ),
         # absolute paths stay as they are
-        (["/x/../y.kpack"], "/d", RDNA4, {}, ["/x/../y.kpack"]),
-        (["./a//b/../c.kpack"], "/d/e", RDNA4, {}, ["/d/e/a/c.kpack"]),
-        (["../../a.kpack"], "lib", RDNA4, {}, ["../a.kpack"]),
-        (["a.kpack"], "", RDNA4, {}, ["a.kpack"]),
-        # the override stands alone, and holds files
-        (
-            ["a.kpack"],
-            "/d",
-            RDNA4,
-            {"ROCM_KPACK_PATH": "/o/1.kpack:/o/2.kpack", "ROCM_KPACK_PATH_PREFIX": "/p"},
-            ["/o/1.kpack", "/o/2.kpack"],
-        ),
-        (
-            ["a.kpack"],
-            "/d",
-            RDNA4,
-            {"ROCM_KPACK_PATH": ":/o/@GFXARCH@.kpack::"},
-            ["/o/@GFXARCH@.kpack"],
-        ),
-        # empty, or nothing between its colons: not set
-        (["a.kpack"], "/d", RDNA4, {"ROCM_KPACK_PATH": ""}, ["/d/a.kpack"]),
-        (["a.kpack"], "/d", RDNA4, {"ROCM_KPACK_PATH": "::"}, ["/d/a.kpack"]),
-        (
-            ["a.kpack"],
-            "/d",
-            RDNA4,
-            {"ROCM_KPACK_PATH_PREFIX": "/p/1.kpack:p/2.kpack"},
-            ["/p/1.kpack", "p/2.kpack", "/d/a.kpack"],
-        ),
+        (["/x/../y.kpack"], "/d", RDNA4, ["/x/../y.kpack"]),
+        (["./a//b/../c.kpack"], "/d/e", RDNA4, ["/d/e/a/c.kpack"]),
+        (["../../a.kpack"], "lib", RDNA4, ["../a.kpack"]),
+        (["a.kpack"], "", RDNA4, ["a.kpack"]),
     ],
 )
-def test_search_paths(paths, directory, target, env, expected):
-    found = kpack_search.search_paths(reference(*paths), directory, target, env)
+def test_search_paths(paths, directory, target, expected):
+    found = kpack_search.search_paths(reference(*paths), directory, target)
     assert list(found) == expected
 
 
 @pytest.mark.parametrize(
-    ("path", "env", "expected"),
+    ("path", "expected"),
     [
-        ("../.kpack/a.kpack", {}, ["C:/rocm/.kpack/a.kpack"]),
-        ("..\\.kpack\\a.kpack", {}, ["C:/rocm/.kpack/a.kpack"]),
-        ("D:\\a.kpack", {}, ["D:\\a.kpack"]),
-        (
-            "a.kpack",
-            {"ROCM_KPACK_PATH": "D:\\1.kpack;D:\\2.kpack"},
-            ["D:\\1.kpack", "D:\\2.kpack"],
-        ),
+        ("../.kpack/a.kpack", ["C:/rocm/.kpack/a.kpack"]),
+        ("..\\.kpack\\a.kpack", ["C:/rocm/.kpack/a.kpack"]),
+        ("D:\\a.kpack", ["D:\\a.kpack"]),
     ],
 )
-def test_search_paths_on_windows(path, env, expected):
-    found = kpack_search.search_paths(
-        reference(path), "C:\\rocm\\bin", RDNA4, env, windows=True
-    )
+def test_search_paths_on_windows(path, expected):
+    found = kpack_search.search_paths(reference(path), "C:\\rocm\\bin", RDNA4, windows=True)
     assert list(found) == expected
-
-
-@pytest.mark.parametrize(
-    ("env", "expected"),
-    [
-        ({}, False),
-        ({"ROCM_KPACK_DISABLE": ""}, False),
-        ({"ROCM_KPACK_DISABLE": "0"}, False),
-        ({"ROCM_KPACK_DISABLE": "01"}, False),
-        ({"ROCM_KPACK_DISABLE": "1"}, True),
-        ({"ROCM_KPACK_DISABLE": "no"}, True),
-    ],
-)
-def test_disabled(env, expected):
-    assert kpack_search.disabled(env) is expected
 
 
 def archives(**contents: dict[tuple[str, str], bytes] | bytes):
@@ -768,50 +721,81 @@ def test_the_whole_search_of_a_host_wheel_and_its_device_wheel():
     assert bytes(kpack.payload(chosen.entry).bytes()) == b"0 gfx942"
 
 
-# --- index hazards: reference, section 6, item 12 -----------------------------------
-
-#: three translation units of which the second was not built for gfx950
-SHIFTED = {
-    ("lib/libfoo.so#0", "gfx942"): b"a",
-    ("lib/libfoo.so#1", "gfx942"): b"b",
-    ("lib/libfoo.so#2", "gfx942"): b"c",
-    ("lib/libfoo.so#0", "gfx950"): b"a",
-    ("lib/libfoo.so#1", "gfx950"): b"c",
-    ("lib/libbar.so#0", "gfx950"): b"z",
-    ("notes.co", "gfx950"): b"n",
-}
+# --- as bundles ---------------------------------------------------------------------
 
 
-def names(entry) -> list[str]:
-    return [bytes(kpack.payload(entry).bytes()).decode()]
+@BOTH
+def test_a_bundle_for_every_wrapper(scheme):
+    data = write(KERNELS, scheme)
+    reader = Reader()
+    found = list(kpack_bundles.bundles(view(data), parse(data), reader))
+    assert [(one.index, one.where.layer) for one in found] == [
+        (0, "lib/libfoo.so#0"),
+        (1, "lib/libfoo.so#1"),
+    ]
+    assert [[e.size for e in one.entries] for one in found] == [
+        [len(ONE), len(TWO)],
+        [len(THREE)],
+    ]
+    assert [one.method for one in found] == [None if scheme == "none" else "zstd"] * 2
 
 
-def test_a_target_that_lacks_a_bundle_shifts_the_indices_of_the_next():
-    there = [parse(write(SHIFTED))]
-    assert kpack_search.indices(there, "lib/libfoo.so") == {
-        "gfx942": (0, 1, 2),
-        "gfx950": (0, 1),
+def test_no_more_bundles_than_the_limit():
+    data = write(KERNELS)
+
+    def read(limit: int) -> list[Bundle]:
+        reader = Reader(Limits(bundles=limit))
+        return list(kpack_bundles.bundles(view(data), parse(data), reader))
+
+    assert len(read(2)) == 2
+    with pytest.raises(LimitExceeded, match="bundles is 2"):
+        read(1)
+
+
+def test_a_frame_that_does_not_tell_its_size_has_that_of_its_entry():
+    """Where neither does, the stored size stands for it in a listing."""
+    toc = toc_of({("k#0", "gfx942"): ONE})
+    del toc["k#0"]["gfx942"]["original_size"]
+    data = write({("k#0", "gfx942"): ONE}, "zstd-per-kernel", toc=toc)
+    (found,) = kpack_bundles.bundles(view(data), parse(data), Reader())
+    assert found.entries[0].size == len(frame(ONE))
+
+
+CODE = st.dictionaries(
+    st.tuples(
+        st.tuples(st.sampled_from(["lib/a.so", "b", "x#y"]), st.integers(0, 12)).map(
+            lambda pair: f"{pair[0]}#{pair[1]}"
+        )
+        | st.sampled_from(["notes.co", "k#-1", "k#01"]),
+        st.sampled_from(["gfx942", "gfx950", "gfx942:xnack-", "gfx12-generic"]),
+    ),
+    st.binary(max_size=60),
+    max_size=9,
+)
+
+
+@given(CODE, st.sampled_from(["none", "zstd-per-kernel"]), st.integers(16, 200))
+def test_what_was_written_is_read_at_every_offset(code, scheme, start):
+    found = parse(write(code, scheme, start=start))
+    read = {(e.key, e.arch): bytes(kpack.payload(e).bytes()) for e in found.entries}
+    assert read == code
+    assert found.faults == ()
+    for (key, arch), content in code.items():
+        name, _, index = key.rpartition("#")
+        if (index.isdigit() and not index.startswith("0")) or index == "0":
+            entry = found.find(name, int(index), arch)
+            assert entry is not None
+            assert bytes(kpack.payload(entry).bytes()) == content
+    assert {e.key for e in found.entries if e.index is None} == {
+        key for key, _ in code if key in {"notes.co", "k#-1", "k#01"}
     }
-    found = kpack_search.kernels_by_index(there, "lib/libfoo.so", names)
-    listed: list[Any] = [(f.index, dict(f.kernels), f.agree) for f in found]
-    assert listed == [
-        (0, {"gfx942": {"a"}, "gfx950": {"a"}}, True),
-        (1, {"gfx942": {"b"}, "gfx950": {"c"}}, False),
-        (2, {"gfx942": {"c"}}, True),
-    ]
 
 
-def test_an_earlier_archive_hides_a_later_one():
-    first = parse(write({("k#0", "gfx942"): b"first"}))
-    second = parse(write({("k#0", "gfx942"): b"second", ("k#1", "gfx942"): b"more"}))
-    found = kpack_search.kernels_by_index([first, second], "k", names)
-    assert [dict(f.kernels) for f in found] == [
-        {"gfx942": {"first"}},
-        {"gfx942": {"more"}},
-    ]
-
-
-def test_what_is_never_loaded_does_not_count():
-    there = [parse(write(SHIFTED, gfx_arches=["gfx942"]))]
-    assert kpack_search.indices(there, "lib/libfoo.so") == {"gfx942": (0, 1, 2)}
-    assert kpack_search.indices(there, "notes.co") == {}
+@given(
+    st.text(max_size=300),
+    st.lists(st.text(min_size=1, max_size=300), min_size=1, max_size=20),
+    st.binary(max_size=30),
+)
+def test_a_reference_that_was_written_is_read_whatever_follows(name, paths, tail):
+    found = kpack.parse_reference(view(packed_reference(name, *paths) + tail))
+    assert (found.kernel_name, found.search_paths) == (name, tuple(paths))

@@ -14,9 +14,10 @@ from kinspect.formats.container import Reader
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import CodeObject, Form
 from kinspect.uri import entry_uri
-from tests.reading import ends_well, flips, view
-from tests.writers import Image, bitcode, code_object, offload_binary
-from tests.writers.offload import BITCODE
+from tests.reading import ends_well, flips, read, view
+from tests.writers import Host, Image, bitcode, code_object, offload_binary
+from tests.writers.bitstream import Module
+from tests.writers.offload import BITCODE, OBJECT
 
 MAGIC = b"\x10\xff\x10\xad"
 ONE = Image(b"device code", "gfx942")
@@ -126,15 +127,18 @@ def test_an_entry_table_that_does_not_fit_is_refused(at, value):
 def test_containers_lie_back_to_back_in_a_section(padding):
     parts = [write(version, method) for version, method in LAYOUTS]
     parts = [part + bytes(-len(part) % 8 + padding) for part in parts]
-    found = list(reader.parse_all(view(b"".join(parts))))
-    starts = [sum(map(len, parts[:index])) for index in range(len(parts))]
-    assert [at for at, _ in found] == starts
-    assert [one.version for _, one in found] == [version for version, _ in LAYOUTS]
+    built = Host(b"", [], offloading=b"".join(parts)).build()
+    start = built.place[".llvm.offloading"]
+    starts = [start + sum(map(len, parts[:index])) for index in range(len(parts))]
+    found = read(built.data)
+    assert [one.offset for one in found.bundles] == starts
+    assert [one.version for one in found.bundles] == [version for version, _ in LAYOUTS]
+    assert found.unreadable == ()
 
 
-def test_what_stands_between_containers_is_refused():
-    with pytest.raises(FormatError):
-        list(reader.parse_all(view(write(1) + b"garbage!" + write(2))))
+def test_what_stands_between_containers_is_told():
+    data = Host(b"", [], offloading=write(1) + b"garbage!" + write(2)).build().data
+    assert ["no offload bundle" in one.message for one in read(data).unreadable] == [True]
 
 
 @pytest.mark.parametrize(
@@ -170,6 +174,41 @@ def test_an_image_becomes_an_entry_of_a_bundle(version, method):
         assert [data[e.offset :][: e.size] for e in found.entries] == [
             image.data for image in written
         ]
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "opened"),
+    [
+        (code_object("gfx942", "k"), 0, True),  # as some tools leave the kind out
+        (Module().build(), 0, True),
+        (b"not device code", 0, False),
+        (b"not device code", 5, False),  # PTX
+        (code_object("gfx942", "k"), 4, True),
+        (b"not device code", OBJECT, True),  # what it claims is held against its bytes
+        (b"not device code", BITCODE, True),
+    ],
+)
+def test_an_image_is_opened_for_what_it_claims_or_for_its_bytes(data, kind, opened):
+    written = offload_binary(Image(data, kind=kind))
+    (entry,) = Reader(opener=objects.parse).read(view(written)).entries
+    assert (entry.code_object is not None) is opened
+    assert written[entry.offset :][: entry.size] == data
+
+
+@pytest.mark.parametrize(
+    ("triple", "arch", "kind", "id_"),
+    [
+        ("amdgcn-amd-amdhsa", "gfx942", 4, "hip-amdgcn-amd-amdhsa--gfx942"),
+        ("amdgcn-amd-amdhsa-llvm", "gfx942", 3, "hip-amdgcn-amd-amdhsa-llvm-gfx942"),
+        ("amdgcn", "gfx942", 4, "hip-amdgcn----gfx942"),
+        ("amdgcn-amd-amdhsa", "gfx942", 1, "openmp-amdgcn-amd-amdhsa--gfx942"),
+        ("nvptx64-nvidia-cuda", "sm_90", 2, "openmp-nvptx64-nvidia-cuda--sm_90"),
+    ],
+)
+def test_the_entry_id_of_an_image(triple, arch, kind, id_):
+    data = offload_binary(Image(b"x", arch, triple, offload_kind=kind))
+    (entry,) = Reader().read(view(data)).entries
+    assert entry.id.text == id_
 
 
 @pytest.mark.parametrize("method", ["zlib", "zstd"])
@@ -233,3 +272,37 @@ def test_limits_hold_for_images_and_for_what_is_inflated():
         parse(large, Limits(inflated=1 << 19))
     with pytest.raises(LimitExceeded, match="ratio is"):
         parse(large, Limits(ratio=10))
+
+
+NAMES = st.text("abcdefgh0123:+-", max_size=12)
+IMAGES = st.builds(
+    Image,
+    st.binary(max_size=40),
+    NAMES,
+    st.sampled_from(["amdgcn-amd-amdhsa", "nvptx64-nvidia-cuda", ""]),
+    st.integers(0, 9),
+    st.integers(0, 9),
+    st.dictionaries(st.text("abcx", min_size=1, max_size=5), NAMES, max_size=3),
+)
+
+
+@given(
+    st.sampled_from(LAYOUTS),
+    st.lists(IMAGES, min_size=1, max_size=5),
+    st.booleans(),
+    st.integers(0, 9),
+)
+def test_what_was_written_is_read_at_every_offset(layout, written, counts_header, at):
+    version, method = layout
+    written = written[:1] if version == 1 else written
+    data = offload_binary(
+        *written, version=version, method=method, counts_header=counts_header
+    )
+    found = reader.parse(view(bytes(8 * at) + data).slice(8 * at))
+    assert (found.version, found.size) == (version, len(data))
+    assert [
+        (bytes(one.data.bytes()), one.strings, one.kind, one.offload_kind)
+        for one in found.images
+    ] == [(one.data, one.texts, one.kind, one.offload_kind) for one in written]
+    if not method:
+        assert all(one.data.start >= 8 * at for one in found.images)

@@ -60,9 +60,8 @@ def _ccob(data: bytes) -> None:
 
 
 def _offload_binary(data: bytes) -> None:
-    for _, binary in offload_binary.parse_all(_view(data), LIMITS):
-        for image in binary.images:
-            len(image.data.bytes())
+    for image in offload_binary.parse(_view(data), LIMITS).images:
+        len(image.data.bytes())
 
 
 def _code_object(data: bytes) -> None:
