@@ -4,7 +4,8 @@ import pytest
 
 from kinspect.errors import FormatError, LimitExceeded
 from kinspect.formats import code_object as objects
-from kinspect.formats.container import BESIDE, HEAD, Reader, form_of
+from kinspect.formats.container import HEAD, Reader, form_of
+from kinspect.formats.contents import BESIDE
 from kinspect.limits import Limits
 from kinspect.model import CodeObject, Form, Unreadable
 from tests.reading import view
