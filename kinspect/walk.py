@@ -32,7 +32,6 @@ from kinspect.model import (
     BITCODE,
     Binary,
     Bundle,
-    CodeObject,
     DeviceBitcode,
     Fault,
     Form,
@@ -92,11 +91,8 @@ def read_binary(
     the head is inflated. `opener` reads the code objects in place of the usual reader.
     `jobs` is the number of processes that may read a large one.
     """
-
-    def parse(data: View) -> CodeObject:
-        return code_object.parse(data, limits)
-
-    reader = Reader(limits, (opener or parse) if code_objects else None, jobs)
+    opener = opener or code_object.Parser(limits).parse
+    reader = Reader(limits, opener if code_objects else None, jobs)
     try:
         return _read(view, reader)
     except FormatError as error:

@@ -5,6 +5,7 @@ Descriptor). The symbol table is hot: a large binary holds a million of its rows
 """
 
 import sys
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -13,6 +14,7 @@ from kinspect.errors import FormatError, LimitExceeded
 from kinspect.formats import metadata, symbols
 from kinspect.formats.amdgpu_elf import PT_LOAD, Elf, metadata_records, open_elf
 from kinspect.formats.metadata import Detail
+from kinspect.formats.symbols import SymbolTable
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import CodeObject, Fault
 from kinspect.target import from_e_flags
@@ -40,47 +42,134 @@ class Symbols:
     variables: tuple[str, ...] = ()
 
 
-def parse(view: View, limits: Limits = DEFAULT) -> CodeObject:
-    """Read a code object; raise FormatError where it is none.
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The rows of a symbol table that are of interest, with their names."""
 
-    What is wrong inside of one is told in its `faults`.
+    table: SymbolTable
+    descriptors: tuple[str, ...]
+    rows: Sequence[int]
+    undefined: tuple[str, ...]
+    variables: tuple[str, ...]
+
+    def places(self, table: SymbolTable) -> dict[str, tuple[int, int]]:
+        """Value and size of each descriptor, in a table that has the same names."""
+        values, sizes = table.values, table.sizes
+        places = [(values[row], sizes[row]) for row in self.rows]
+        return dict(zip(self.descriptors, places, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class _Kernels:
+    """Metadata records held against descriptors, by name; sorted."""
+
+    found: _Found | None
+    records: Sequence[metadata.KernelName]
+    kernels: tuple[str, ...]
+    undescribed: tuple[str, ...]
+    unlisted: tuple[str, ...]
+    twice: tuple[str, ...]
+
+
+#: how many different code objects are remembered: a bundle may hold two for each target
+KEPT: Final = 4
+
+
+class Parser:
+    """Reads code objects, one after the other.
+
+    A bundle holds the same kernels for many targets, so what names come to is found once
+    for all code objects that have the same ones; comparing them is far cheaper. The names
+    themselves are then once in memory, too.
     """
-    elf = open_elf(view, limits)
-    faults = list(elf.faults)
-    records: list[View] = []
-    meta = metadata.Metadata(None, None, ())
-    found = Symbols({})
-    try:
-        records = metadata_records(elf, limits)
-        meta = metadata.parse(records, limits)
-        found = read_symbols(elf, limits)
-    except LimitExceeded:
-        raise  # not damaged: not judged
-    except FormatError as error:
-        faults.append(Fault(error.message, error.where))
+
+    def __init__(self, limits: Limits = DEFAULT) -> None:
+        self._limits = limits
+        self._found: deque[_Found] = deque(maxlen=KEPT)
+        self._kernels: deque[_Kernels] = deque(maxlen=KEPT)
+
+    def parse(self, view: View) -> CodeObject:
+        """Read a code object; raise FormatError where it is none.
+
+        What is wrong inside of one is told in its `faults`.
+        """
+        elf = open_elf(view, self._limits)
+        faults = list(elf.faults)
+        records: list[View] = []
+        meta = metadata.Metadata(None, None, ())
+        found: _Found | None = None
+        descriptors: dict[str, tuple[int, int]] = {}
+        try:
+            records = metadata_records(elf, self._limits)
+            meta = metadata.parse(records, self._limits)
+            table = symbols.dynamic(elf, self._limits)
+            if table is not None:
+                found = self._names(table)
+                descriptors = found.places(table)
+        except LimitExceeded:
+            raise  # not damaged: not judged
+        except FormatError as error:
+            faults.append(Fault(error.message, error.where))
+        named = self._matched(found, meta.kernels)
+        faults += _descriptor_faults(elf, descriptors)
+        if named.twice:
+            message = f"kernels listed twice: {', '.join(named.twice)}"
+            faults.append(Fault(message, view.where()))
+        return CodeObject(
+            flags=from_e_flags(elf.header.e_flags, elf.abi_version),
+            e_flags=elf.header.e_flags,
+            abi_version=elf.abi_version,
+            metadata_target=meta.target,
+            records=len(records),
+            kernels=named.kernels,
+            undescribed=named.undescribed,
+            unlisted=named.unlisted,
+            undefined=found.undefined if found else (),
+            variables=found.variables if found else (),
+            faults=tuple(faults),
+        )
+
+    def _names(self, table: SymbolTable) -> _Found:
+        for known in self._found:
+            if known.table.has_names_of(table):
+                return known
+        found = _find(table)
+        self._found.append(found)
+        return found
+
+    def _matched(
+        self, found: _Found | None, records: Sequence[metadata.KernelName]
+    ) -> _Kernels:
+        for known in self._kernels:
+            if known.found is found and known.records == records:
+                return known
+        matched = _match(found, records)
+        self._kernels.append(matched)
+        return matched
+
+
+def parse(view: View, limits: Limits = DEFAULT) -> CodeObject:
+    """Read one code object: see `Parser`."""
+    return Parser(limits).parse(view)
+
+
+def _match(found: _Found | None, records: Sequence[metadata.KernelName]) -> _Kernels:
+    descriptors = frozenset(found.descriptors if found else ())
     # Each name once in memory: code objects for other targets have the same kernels.
-    names = [sys.intern(kernel.name) for kernel in meta.kernels]
+    names = [sys.intern(kernel.name) for kernel in records]
     kernels = {
         name
-        for name, kernel in zip(names, meta.kernels, strict=True)
-        if kernel.symbol in found.descriptors
+        for name, kernel in zip(names, records, strict=True)
+        if kernel.symbol in descriptors
     }
-    faults += _descriptor_faults(elf, found.descriptors)
-    if len(set(names)) != len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
-        faults.append(Fault(f"kernels listed twice: {', '.join(twice)}", view.where()))
-    return CodeObject(
-        flags=from_e_flags(elf.header.e_flags, elf.abi_version),
-        e_flags=elf.header.e_flags,
-        abi_version=elf.abi_version,
-        metadata_target=meta.target,
-        records=len(records),
+    twice = {name for name, count in Counter(names).items() if count > 1}
+    return _Kernels(
+        found,
+        records,
         kernels=tuple(sorted(kernels)),
         undescribed=tuple(sorted(set(names) - kernels)),
-        unlisted=tuple(sorted(found.descriptors.keys() - {k.symbol for k in meta.kernels})),
-        undefined=found.undefined,
-        variables=found.variables,
-        faults=tuple(faults),
+        unlisted=tuple(sorted(descriptors - {kernel.symbol for kernel in records})),
+        twice=tuple(sorted(twice)),
     )
 
 
@@ -101,15 +190,20 @@ def read_symbols(elf: Elf, limits: Limits) -> Symbols:
     table = symbols.dynamic(elf, limits)
     if table is None:
         return Symbols({})
-    infos, sections, values, sizes = table.infos, table.sections, table.values, table.sizes
+    found = _find(table)
+    return Symbols(found.places(table), found.undefined, found.variables)
+
+
+def _find(table: SymbolTable) -> _Found:
+    infos, sections = table.infos, table.sections
     objects = [
         index for index, info in enumerate(infos) if info in _OBJECTS and sections[index]
     ]
-    descriptors = {}
+    descriptors: dict[str, int] = {}
     variables = []
     for index, name in zip(objects, table.names(objects), strict=True):
         if name.endswith(".kd"):
-            descriptors[name] = values[index], sizes[index]
+            descriptors[name] = index
         elif not name.startswith("__hip_cuid_"):
             variables.append(name)
     missing = [
@@ -117,8 +211,13 @@ def read_symbols(elf: Elf, limits: Limits) -> Symbols:
         for index, section in enumerate(sections)
         if not section and infos[index] >> 4 == symbols.STB_GLOBAL
     ]
-    undefined = sorted(table.names(missing))
-    return Symbols(descriptors, tuple(undefined), tuple(sorted(variables)))
+    return _Found(
+        table,
+        tuple(descriptors),
+        tuple(descriptors.values()),
+        tuple(sorted(table.names(missing))),
+        tuple(sorted(variables)),
+    )
 
 
 def _descriptor_faults(

@@ -4,7 +4,6 @@ Source: System V ABI, "Symbol Table"; LLVM, User Guide for AMDGPU Backend, "Symb
 large binary holds a million symbols, of which few are of interest.
 """
 
-from functools import cached_property
 from typing import Final
 
 from kinspect.errors import FormatError
@@ -42,7 +41,7 @@ class SymbolTable:
         # st_name u32 at 0, st_info u8 at 4, st_shndx u16 at 6, st_value u64 at 8,
         # st_size u64 at 16
         data = table.bytes(0, count * SYMBOL_SIZE)
-        self._names = column(data, "I")[0::6]
+        self.name_offsets = column(data, "I")[0::6]
         self.infos = bytes(data[4::SYMBOL_SIZE])
         #: 0 where the symbol is undefined
         self.sections = column(data, "H")[3::12]
@@ -50,16 +49,22 @@ class SymbolTable:
         self.values = quads[1::3]
         self.sizes = quads[2::3]
         self._strings = strings
+        self.text = bytes_of(strings.bytes())
 
-    @cached_property
-    def _text(self) -> bytes | bytearray:
-        return bytes_of(self._strings.bytes())
+    def has_names_of(self, other: "SymbolTable") -> bool:
+        """Whether the rows are named alike and are of the same kinds."""
+        return (
+            self.text == other.text
+            and self.infos == other.infos
+            and self.name_offsets == other.name_offsets
+            and self.sections == other.sections
+        )
 
     def names(self, rows: list[int]) -> list[str]:
         """The names of these rows: found one by one, decoded at once."""
         if not rows:
             return []
-        text, starts = self._text, self._names
+        text, starts = self.text, self.name_offsets
         end = text.find
         found = [text[(start := starts[row]) : end(0, start)] for row in rows]
         last = text.rfind(0)  # what begins behind it has no end

@@ -11,6 +11,7 @@ from kinspect.formats import amdgpu_elf
 from kinspect.formats import code_object as reader
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import CodeObject
+from kinspect.view import Memory, View
 from tests.reading import ends_well, flips, view
 from tests.writers import Kernel, code_object, packed, useless
 from tests.writers.code_objects import BIAS, GLOBAL, LOCAL, V2, V3, V4, V5, V6, WEAK, note
@@ -395,3 +396,42 @@ def test_a_code_object_is_at_least_its_header():
     pack_into("<H", data, PHNUM, 0)
     pack_into("<H", data, SHNUM, 0)
     assert amdgpu_elf.extent(view(bytes(data) + b"more")) == 64
+
+
+# --- one after the other --------------------------------------------------------------
+
+KINDS = [
+    code_object("gfx942", "alpha", "beta"),
+    code_object("gfx950", "alpha", "beta"),
+    code_object("gfx942", "alpha", "beto"),
+    code_object("gfx942", "beta", "alpha"),
+    code_object("gfx942", "alpha", Kernel("beta", listed=False)),
+    code_object("gfx942", "alpha", Kernel("beta", descriptor=False)),
+    code_object("gfx942", "alpha", Kernel("beta", binding=LOCAL)),
+    code_object("gfx942", "alpha"),
+    spoiled(GOOD, GOOD.index(b"beta.kd\0") + 7, "B", 0x78),
+    useless(),
+]
+
+
+@given(st.lists(st.sampled_from(KINDS), max_size=24))
+def test_what_was_read_before_changes_nothing(sequence):
+    """What names come to is remembered, and taken for code objects with the same ones."""
+    parser = reader.Parser()
+    assert [parser.parse(view(one)) for one in sequence] == list(map(parse, sequence))
+
+
+def test_what_is_remembered_does_not_rest_on_a_buffer_that_is_used_again():
+    parser = reader.Parser()
+    buffer = bytearray(code_object("gfx942", "alpha", "beta"))
+    assert parser.parse(View(Memory(buffer), "")).kernels == ("alpha", "beta")
+    buffer[:] = code_object("gfx942", "alphx", "betx")
+    assert parser.parse(View(Memory(buffer), "")).kernels == ("alphx", "betx")
+
+
+def test_siblings_share_their_names():
+    parser = reader.Parser()
+    one, other = (
+        parser.parse(view(code_object(t, "alpha", "beta"))) for t in ("gfx942", "gfx950")
+    )
+    assert one.kernels is other.kernels
