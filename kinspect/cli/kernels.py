@@ -7,7 +7,8 @@ from typing import Any, Final
 import click
 
 from kinspect import api, choosing
-from kinspect.cli import options
+from kinspect.cli import chosen, options
+from kinspect.cli.chosen import Chosen
 from kinspect.cli.exit import Exit
 from kinspect.errors import UsageError
 from kinspect.formats.metadata import Detail
@@ -95,26 +96,7 @@ class View:
 
 @click.command("kernels", epilog=EPILOG)
 @options.artifacts
-@click.option(
-    "-t", "--target", "targets", metavar="TARGET", multiple=True,
-    help="Only code objects for this target. Repeatable.",
-)  # fmt: skip
-@click.option(
-    "-b", "--bundle", "bundles", metavar="N", multiple=True, type=click.IntRange(min=0),
-    help="Only the bundle of that number. Repeatable.",
-)  # fmt: skip
-@click.option(
-    "--binary", "binaries", metavar="GLOB", multiple=True,
-    help="Only binaries of that name or path. Repeatable.",
-)  # fmt: skip
-@click.option(
-    "-k", "--kernel", "globs", metavar="GLOB", multiple=True,
-    help="Only kernels of this name, mangled or demangled. Repeatable.",
-)  # fmt: skip
-@click.option(
-    "-e", "--regex", "patterns", metavar="REGEX", multiple=True,
-    help="Only kernels in whose name, mangled or demangled, this is found. Repeatable.",
-)  # fmt: skip
+@chosen.options
 @click.option(
     "--sort", "sorts", metavar="[-]FIELD", multiple=True,
     help=f"Sort by {', '.join(SORTS)}; - for the largest first. Repeatable.",
@@ -148,11 +130,7 @@ class View:
 @options.limit
 def command(
     paths: tuple[Named, ...],
-    targets: tuple[str, ...],
-    bundles: tuple[int, ...],
-    binaries: tuple[str, ...],
-    globs: tuple[str, ...],
-    patterns: tuple[str, ...],
+    choice: Chosen,
     sorts: tuple[str, ...],
     top: int | None,
     group: bool,
@@ -182,12 +160,9 @@ def command(
         options.use_color(color),
     )
     view.check()
-    query = Query(
-        choosing.targets(targets) or frozenset(view.compare),
-        frozenset(bundles),
-        binaries,
-        choosing.KernelChoice.of(globs, patterns),
-        Detail.ARGUMENTS if arguments else Detail.RESOURCES,
+    query = choice.query(
+        targets=view.compare,
+        detail=Detail.ARGUMENTS if arguments else Detail.RESOURCES,
     )
     ceilings = options.read_limits(limits)
     problems: list[Unreadable] = []
@@ -271,7 +246,7 @@ def _listed(rows: Iterable[KernelRow], view: View) -> Iterator[str]:
     from kinspect.render import kernel_lines, kernel_table  # noqa: PLC0415
 
     if view.format == "csv":
-        yield from kernel_lines.table(rows)
+        yield from kernel_lines.table(row.values() for row in rows)
     elif view.format != "text":
         yield from _for_programs((row.values() for row in rows), view)
     elif view.arguments:

@@ -25,6 +25,7 @@ PT_NOTE: Final = 4
 SHT_NOTE: Final = 7
 SHT_NOBITS: Final = 8
 SHT_DYNSYM: Final = 11
+SHF_EXECINSTR: Final = 4
 DT_HASH: Final = 4
 DT_STRTAB: Final = 5
 DT_SYMTAB: Final = 6

@@ -75,15 +75,16 @@ class SymbolTable:
             raise FormatError(message, where)
         return decode(b"\0".join(found)).split("\0")
 
-    def functions(self) -> dict[str, int]:
-        """The bytes of every function that is defined, by name."""
+    def functions(self) -> dict[str, tuple[int, int]]:
+        """Address and size in bytes of every function that is defined, by name."""
         rows = [
             row
             for row, info in enumerate(self.infos)
             if info & 15 == STT_FUNC and self.sections[row]
         ]
         return {
-            name: self.sizes[row] for name, row in zip(self.names(rows), rows, strict=True)
+            name: (self.values[row], self.sizes[row])
+            for name, row in zip(self.names(rows), rows, strict=True)
         }
 
 

@@ -3,14 +3,13 @@
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from kinspect.formats.metadata import RESOURCES
 from kinspect.names import escape
-from kinspect.resources.rows import KernelRow
 
 #: the columns of the CSV, by the names of the JSON
 COLUMNS: Final = (
@@ -53,15 +52,16 @@ def json_list(values: Iterable[dict[str, Any]]) -> Iterator[str]:
     yield "\n]\n" if before != "[\n" else "[]\n"
 
 
-def table(rows: Iterable[KernelRow]) -> Iterator[str]:
+def table(
+    values: Iterable[dict[str, Any]], columns: Sequence[str] = COLUMNS
+) -> Iterator[str]:
     """CSV (RFC 4180) with a header; lists are joined by spaces, nothing stays empty.
 
     Names that a spreadsheet would run as a formula get an apostrophe before them.
     """
-    yield _line(COLUMNS)
-    for row in rows:
-        values = row.values()
-        yield _line([_cell(values[name]) for name in COLUMNS])
+    yield _line(columns)
+    for value in values:
+        yield _line([_cell(value[name]) for name in columns])
 
 
 def _cell(value: object) -> str:

@@ -34,17 +34,18 @@ def measure(
     elf = open_elf(view, limits)
     kernels = code_object.kernels(view, limits, detail)
     descriptors: dict[str, Descriptor] = {}
-    sizes: dict[str, int] = {}
+    places: dict[str, tuple[int, int]] = {}
     try:
         found = code_object.read_symbols(elf, limits)
         table = symbols.dynamic(elf, limits)
-        sizes = {} if table is None else table.functions()
+        places = {} if table is None else table.functions()
         descriptors = dict(_descriptors(elf, found.descriptors))
     except FormatError as error:
         yield Unreadable.of(error, view.where())
     for kernel in kernels:
         descriptor = descriptors.get(kernel.symbol)
-        yield Measured(kernel, descriptor, sizes.get(kernel.name))
+        place = places.get(kernel.name)
+        yield Measured(kernel, descriptor, None if place is None else place[1])
 
 
 def _descriptors(

@@ -1,6 +1,6 @@
 """The kernels of an artifact, as they are read."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -9,10 +9,11 @@ from kinspect.errors import FormatError
 from kinspect.formats import bitstream
 from kinspect.formats.metadata import Detail
 from kinspect.limits import DEFAULT, Limits
-from kinspect.model import Entry, Unreadable
+from kinspect.model import Bundle, Entry, Unreadable
 from kinspect.resources.kernels import Measured, measure
 from kinspect.resources.rows import KernelRow
 from kinspect.sources import Named, open_source
+from kinspect.view import View
 from kinspect.walk import Packed, each_content, worth_reading
 
 
@@ -35,6 +36,67 @@ class Query:
         return not self.targets or admits_target(entry.id.target_name, self.targets)
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A code object with its bytes, which are valid until the next one is asked for."""
+
+    path: str
+    bundle: Bundle
+    entry: Entry
+    data: View
+
+    @property
+    def target(self) -> str:
+        return self.entry.id.target_name
+
+
+def opened(
+    path: Named,
+    query: Query,
+    *,
+    limits: Limits = DEFAULT,
+    exclude: tuple[str, ...] = (),
+    problems: list[Unreadable],
+) -> Iterator[Opened]:
+    """Every code object that may have kernels which are asked for.
+
+    What can't be read, or is damaged, is added to `problems`.
+    """
+    source = open_source(path, limits=limits, exclude=exclude, wanted=worth_reading)
+    for member in source.members():
+        if isinstance(member, Unreadable):
+            problems.append(member)
+        elif admits_binary(member.path, query.binaries):
+            for part in each_content(member.view, limits):
+                if isinstance(part, Unreadable):
+                    problems.append(part)
+                elif isinstance(part, Packed):
+                    yield from _of_bundle(member.path, part, query, problems)
+
+
+def _of_bundle(
+    path: str, packed: Packed, query: Query, problems: list[Unreadable]
+) -> Iterator[Opened]:
+    bundle = packed.bundle
+    entries = [one for one in bundle.entries if query.admits(bundle.index, one)]
+    for entry in entries:
+        if not entry.size:
+            message = f"the entry for {entry.id.target_name} is empty"
+            problems.append(Unreadable(message, bundle.where))
+            continue
+        try:
+            data = packed.contents.entry(entry)
+            if bitstream.is_bitcode(data):  # an image for a later link
+                continue
+        except FormatError as error:
+            problems.append(Unreadable.of(error, bundle.where))
+        else:
+            yield Opened(path, bundle, entry, data)
+    if entries:
+        with suppress(FormatError):  # what can't be inflated at all is told already
+            problems += [Unreadable(f.message, f.where) for f in packed.contents.faults]
+
+
 def kernels(
     path: Named,
     query: Query | None = None,
@@ -48,48 +110,26 @@ def kernels(
     What can't be read, or is damaged, is added to `problems`.
     """
     query = query or Query()
-    source = open_source(path, limits=limits, exclude=exclude, wanted=worth_reading)
-    for member in source.members():
-        if isinstance(member, Unreadable):
-            problems.append(member)
-        elif admits_binary(member.path, query.binaries):
-            for part in each_content(member.view, limits):
-                if isinstance(part, Unreadable):
-                    problems.append(part)
-                elif isinstance(part, Packed):
-                    yield from _of_bundle(member.path, part, query, limits, problems)
-
-
-def _of_bundle(
-    path: str, packed: Packed, query: Query, limits: Limits, problems: list[Unreadable]
-) -> Iterator[KernelRow]:
-    index = packed.bundle.index
-    entries = [one for one in packed.bundle.entries if query.admits(index, one)]
-    for entry in entries:
-        for one in _measured(packed, entry, limits, query.detail):
-            if isinstance(one, Unreadable):
-                problems.append(one)
-            elif query.kernels.admits(one.kernel.name):
-                target = entry.id.target_name
+    found = opened(path, query, limits=limits, exclude=exclude, problems=problems)
+    for one in found:
+        for part in _measured(one, limits, query.detail):
+            if isinstance(part, Unreadable):
+                problems.append(part)
+            elif query.kernels.admits(part.kernel.name):
                 yield KernelRow(
-                    path, index, target, one.kernel, one.descriptor, one.code_size
+                    one.path,
+                    one.bundle.index,
+                    one.target,
+                    part.kernel,
+                    part.descriptor,
+                    part.code_size,
                 )
-    if entries:
-        with suppress(FormatError):  # what can't be inflated at all is told already
-            problems += [Unreadable(f.message, f.where) for f in packed.contents.faults]
 
 
 def _measured(
-    packed: Packed, entry: Entry, limits: Limits, detail: Detail
-) -> Iterable[Measured | Unreadable]:
-    if not entry.size:
-        yield Unreadable(
-            f"the entry for {entry.id.target_name} is empty", packed.bundle.where
-        )
-        return
+    one: Opened, limits: Limits, detail: Detail
+) -> Iterator[Measured | Unreadable]:
     try:
-        data = packed.contents.entry(entry)
-        if not bitstream.is_bitcode(data):  # an image for a later link
-            yield from measure(data, limits, detail)
+        yield from measure(one.data, limits, detail)
     except FormatError as error:
-        yield Unreadable.of(error, packed.bundle.where)
+        yield Unreadable.of(error, one.bundle.where)
