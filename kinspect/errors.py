@@ -95,3 +95,7 @@ class PolicyError(UsageError):
 
 class OutputError(KinspectError):
     """A report that could not be written where it was asked for."""
+
+
+class ToolError(KinspectError):
+    """A program of others that is not there, can't do what is asked, or failed at it."""

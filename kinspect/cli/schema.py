@@ -23,8 +23,9 @@ def command(name: str) -> None:
 
     report [default]: verify and list --format json; kernel: an object of kernels
     --format json, or a line of jsonl; kernel-family, kernel-comparison: the same with
-    --group and --compare; snapshot: what kinspect snapshot writes; extraction: the
-    manifest.json of kinspect extract; diff: diff --format json; policy: kinspect.toml,
+    --group and --compare; disassembly, instruction-statistics: disasm, --stats;
+    snapshot: what kinspect snapshot writes; extraction: the manifest.json of kinspect
+    extract; diff: diff --format json; policy: kinspect.toml,
     [tool.kinspect] and profiles, for editors.
     """
     known = schemas.names()

@@ -46,6 +46,8 @@ class Kernel:
     address: int | None = None
     #: the note that lists it
     record: int = 0
+    #: its instructions; v_cndmask_b32_e32 v0, s0, v0, vcc
+    code: bytes = bytes(4)
 
     @property
     def kd(self) -> str:
@@ -171,7 +173,7 @@ class _Layout:
         described = [one for one in self.kernels if one.descriptor]
         rodata = b"".join(_descriptor(one, spec.target) for one in described)
         self.put(".rodata", rodata, 64)
-        self.put(".text", bytes(4) * max(len(self.kernels), 1))
+        self.put(".text", b"".join(one.code for one in self.kernels) or bytes(4))
         self.symbols(described)
         if spec.dynamic:
             self.put(".dynamic", self.tags())
@@ -193,7 +195,8 @@ class _Layout:
         text = self.place[".text"][0] + BIAS
         for number, one in enumerate(described):
             at = rodata + 64 * number if one.address is None else one.address
-            add(one.name, one.binding << 4 | FUNC, 2, text + 4 * number, 4)
+            add(one.name, one.binding << 4 | FUNC, 2, text, len(one.code))
+            text += len(one.code)
             add(one.kd, one.binding << 4 | OBJECT, 1, at, one.size)
         for name, binding in self.spec.undefined.items():
             add(name, binding << 4 | NOTYPE, 0, 0, 0)

@@ -1,0 +1,212 @@
+"""Instructions of kernels: as a listing, and counted."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any, Final
+
+from kinspect.disassembly import Disassembled, Function, Instruction, Kind, kind_of
+from kinspect.disassembly.statistics import Foreign, Statistics
+from kinspect.names import demangle, escape
+from kinspect.render.style import narrow_table
+from kinspect.render.words import count
+
+#: the columns of the table, by what is counted in them
+COLUMNS: Final = {
+    Kind.MFMA: "MFMA",
+    Kind.VALU: "VALU",
+    Kind.SALU: "SALU",
+    Kind.VMEM: "VMEM",
+    Kind.SMEM: "SMEM",
+    Kind.LDS: "LDS",
+    Kind.FLAT: "flat",
+    Kind.SCRATCH: "scratch",
+    Kind.WAIT: "waits",
+    Kind.BRANCH: "branches",
+    Kind.OTHER: "other",
+    Kind.UNDECODED: "undecoded",
+}
+#: the columns of the CSV
+CSV: Final = (
+    "path",
+    "bundle",
+    "target",
+    "processor",
+    "name",
+    "demangled",
+    "code_size",
+    "instructions",
+    *COLUMNS,
+    "beyond",
+    "beyond_count",
+)
+
+
+# --- listings -----------------------------------------------------------------------------
+
+
+def listing(one: Disassembled) -> Iterator[str]:
+    """The instructions of each kernel, by their offset in it."""
+    place = f"{escape(one.path)}   bundle {one.bundle}, {_targets(one)}"
+    for function, told in groupby(one.instructions(), key=lambda pair: pair[0]):
+        names = "\n".join(escape(demangle(name)) for name in function.names)
+        size = f"{function.size} bytes at {function.address:#x}"
+        yield f"{place}, {size}\n{names}\n"
+        for _, instruction in told:
+            yield from _lines(function, instruction)
+
+
+def _lines(function: Function, one: Instruction) -> Iterator[str]:
+    for line in one.source:
+        yield f"        ; {escape(line)}\n"
+    offset = one.address - function.address
+    text = f"  {offset:04x}  {one.text}"
+    if one.label is not None:
+        text += f"  → {_label(function, one.label)}"
+    yield text + ("" if one.decoded else "  ; not decoded") + "\n"
+
+
+def _label(function: Function, label: str) -> str:
+    """Where a branch leads: an offset in its own kernel, or another symbol."""
+    name, plus, offset = label.rpartition("+0x")
+    if not plus:
+        name, offset = label, "0"
+    if name in function.names:
+        return offset.zfill(4)
+    text = escape(demangle(name))
+    return f"{text}+0x{offset}" if plus else text
+
+
+def _targets(one: Disassembled) -> str:
+    taken = "" if one.processor == one.native else f" taken for {one.processor}"
+    return f"{escape(one.target)}{taken}"
+
+
+def listed(one: Disassembled) -> Iterator[dict[str, Any]]:
+    """The same for programs, an object a kernel."""
+    for function, told in groupby(one.instructions(), key=lambda pair: pair[0]):
+        instructions = [
+            {
+                "offset": each.address - function.address,
+                "bytes": each.data.hex(),
+                "text": each.text,
+                "kind": kind_of(each.mnemonic).value,
+                "label": each.label,
+                "source": list(each.source),
+            }
+            for _, each in told
+        ]
+        yield _head(one, function) | {"instructions": instructions}
+
+
+def _head(one: Disassembled, function: Function) -> dict[str, Any]:
+    name, *aliases = function.names
+    return {
+        "path": one.path,
+        "bundle": one.bundle,
+        "target": one.target,
+        "processor": one.processor,
+        "llvm": one.objdump.version,
+        "name": name,
+        "demangled": demangle(name),
+        "aliases": aliases,
+        "address": function.address,
+        "code_size": function.size,
+    }
+
+
+# --- statistics ---------------------------------------------------------------------------
+
+
+def table(one: Disassembled, rows: Sequence[Statistics], sibling: str | None) -> str:
+    """A row for each kernel of a code object, and what an older processor lacks."""
+    rows = sorted(rows, key=lambda row: row.function.names)
+    head = (
+        f"{escape(one.path)}   bundle {one.bundle}, {_targets(one)},"
+        f" {count(len(rows), 'kernel')}"
+    )
+    kinds = [k for k in COLUMNS if k is not Kind.UNDECODED or any(r.kinds[k] for r in rows)]
+    headers = ["all", *(COLUMNS[kind] for kind in kinds)]
+    if sibling is not None:
+        headers.append(f"not {sibling}")
+    lines = [[*_cells(row, kinds), escape(demangle(row.function.names[0]))] for row in rows]
+    if len(rows) > 1:
+        lines.append([*_cells(_sum(rows), kinds), "in all"])
+    text = narrow_table(lines, [*headers, "kernel"], {"kernel"})
+    return "\n  ".join([head, *text, *_new(rows, sibling)]) + "\n"
+
+
+def _cells(row: Statistics, kinds: Sequence[Kind]) -> list[str]:
+    numbers = [row.count, *(row.kinds[kind] for kind in kinds)]
+    if row.foreign is not None:
+        numbers.append(row.foreign.total())
+    return [str(number) for number in numbers]
+
+
+def _sum(rows: Sequence[Statistics]) -> Statistics:
+    kinds: Counter[Kind] = Counter()
+    for row in rows:
+        kinds.update(row.kinds)
+    return Statistics(rows[0].function, kinds, _foreign(rows))
+
+
+def _foreign(rows: Sequence[Statistics]) -> "Counter[Foreign] | None":
+    found: Counter[Foreign] = Counter()
+    for row in rows:
+        if row.foreign is None:
+            return None
+        found.update(row.foreign)
+    return found
+
+
+def _new(rows: Sequence[Statistics], sibling: str | None) -> Iterator[str]:
+    foreign = _foreign(rows)
+    if sibling is None or foreign is None:
+        return
+    if not foreign:
+        yield f"nothing that {sibling} does not have"
+    told = sorted(foreign.items(), key=lambda item: (-item[1], item[0].name))
+    new = [f"{one.name} {number}" for one, number in told if one.there is None]
+    other = [
+        f"{one.name} {number} ({one.there} there)"
+        for one, number in told
+        if one.there is not None
+    ]
+    if new:
+        yield f"not in {sibling}: {', '.join(new)}"
+    if other:
+        yield f"something else to {sibling}: {', '.join(other)}"
+
+
+def counted(
+    one: Disassembled, rows: Sequence[Statistics], sibling: str | None
+) -> Iterator[dict[str, Any]]:
+    """The same for programs, an object a kernel."""
+    for row in rows:
+        beyond = None
+        if sibling is not None and row.foreign is not None:
+            told = sorted(row.foreign.items(), key=lambda item: (-item[1], item[0].name))
+            beyond = {
+                "processor": sibling,
+                "instructions": [
+                    {"name": foreign.name, "there": foreign.there, "count": number}
+                    for foreign, number in told
+                ],
+            }
+        yield _head(one, row.function) | {
+            "instructions": row.count,
+            "kinds": {kind.value: row.kinds[kind] for kind in COLUMNS},
+            "beyond": beyond,
+        }
+
+
+def flat(value: dict[str, Any]) -> dict[str, Any]:
+    """A value of `counted` as a row of CSV."""
+    beyond = value["beyond"]
+    return value | {
+        **value["kinds"],
+        "beyond": None if beyond is None else beyond["processor"],
+        "beyond_count": None
+        if beyond is None
+        else sum(one["count"] for one in beyond["instructions"]),
+    }
