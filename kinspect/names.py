@@ -79,19 +79,29 @@ def kernels_of_stub(stub: str) -> tuple[str, ...]:
 
 #: the demangler recurses: what nests deeper would overflow a stack of 8 MiB
 LONGEST: Final = 8192
+#: the most characters that a symbol is made into, and that are kept: three times as many
+#: as any kernel of the corpus has
+ROOM: Final = 1 << 20
+KEPT: Final = 1 << 14
 
 
 @lru_cache(maxsize=65_536)
 def demangle(name: str) -> str:
-    """The C++ name of a symbol, or the symbol itself where it is none."""
+    """The C++ name of a symbol; the symbol itself where it has none, or one without end."""
     if not name.startswith(("_Z", "__Z")) or len(name) > LONGEST:
         return name
-    import pydemumble  # noqa: PLC0415  # costs start-up time that few commands need
+    # costs start-up time that few commands need
+    import pydemumble  # noqa: PLC0415
 
+    from kinspect import mangled  # noqa: PLC0415
+
+    if not mangled.fits(name, ROOM):
+        return name
     try:
-        return pydemumble.demangle(name) or name
+        text = pydemumble.demangle(name) or name
     except (UnicodeError, ValueError, TypeError):  # TypeError: a text that is no UTF-8
         return name
+    return text if len(text) <= KEPT else name
 
 
 #: the parts of a C++ name: what holds signs that elsewhere nest or end, words, signs

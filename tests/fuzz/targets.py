@@ -106,8 +106,7 @@ def _names(data: bytes) -> None:
     escape(text)
     with suppress(KinspectError):
         TargetID.parse(text)
-    if len(text) < 200:  # the demangler has a ceiling of its own
-        demangle(text)
+    demangle(text)
 
 
 def _binary(data: bytes) -> None:
