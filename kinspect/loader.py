@@ -11,6 +11,7 @@ modes, code without modes serves the first of them.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from kinspect import archives
@@ -20,7 +21,7 @@ from kinspect.linking import groups, is_for_link
 from kinspect.lookup import How, look_up, unbundle
 from kinspect.model import Binary, Bundle, CodeObject, Entry, Form
 from kinspect.runtime import NEWEST, Runtime
-from kinspect.target import ABI_V4, ABI_V6, TargetID
+from kinspect.target import ABI_V4, ABI_V6, EntryID, TargetID
 
 #: how much of a plain bundle the runtime hands to comgr for its table, in bytes
 VISIBLE: Final = 4096
@@ -219,6 +220,31 @@ def choose(
     compressed: bool = False,
 ) -> Choice:
     """The entry for one device: native over generic over SPIR-V, else none."""
+    entries = tuple(entries)
+    ids = tuple([entry.id.text for entry in entries])
+    filled = tuple([entry.size > 0 for entry in entries])
+    found = _chosen_at(ids, filled, device, runtime, compressed=compressed)
+    return Choice(device) if found is None else Choice(device, entries[found[0]], found[1])
+
+
+@lru_cache(maxsize=1024)
+def _chosen_at(
+    ids: tuple[str, ...],
+    filled: tuple[bool, ...],
+    device: TargetID,
+    runtime: Runtime,
+    *,
+    compressed: bool,
+) -> tuple[int, How] | None:
+    """Which entry it is, by its index.
+
+    The lookups see nothing of an entry but its ID and whether it is empty, and the
+    bundles of a library have the same IDs.
+    """
+    slots = [
+        Entry(EntryID.parse(text), index, int(full))
+        for index, (text, full) in enumerate(zip(ids, filled, strict=True))
+    ]
     generic = runtime.generic_compressed if compressed else runtime.generic
     queries: dict[How, TargetID | None] = {How.NATIVE: device}
     if generic and device.generic is not None:
@@ -226,11 +252,11 @@ def choose(
     if runtime.spirv:
         queries[How.SPIRV] = None
     search = unbundle if compressed else look_up
-    found = search(tuple(entries), queries)
+    found = search(slots, queries)
     for how in How if not runtime.spirv_only else (How.SPIRV,):
         if how in found:
-            return Choice(device, found[how], how)
-    return Choice(device)
+            return found[how].offset, how
+    return None
 
 
 def refusal(choice: Choice, runtime: Runtime = NEWEST) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from kinspect.checks.finding import finding
 from kinspect.loader import Unit, coverage, units
-from kinspect.model import Binary, CodeObject, Finding, Registration, Severity
+from kinspect.model import Binary, CodeObject, Finding, Severity
 from kinspect.names import brief, demangle, kernels_of_stub, plain_kernel
 from kinspect.policy import Policy
 from kinspect.target import TargetID
@@ -37,15 +37,17 @@ def _proven(binary: Binary) -> set[tuple[str, ...]]:
     proven = {kernels_of_stub(stub) for stub in binary.stubs} - {()}
     stubbed = {name for names in proven for name in names}
     registration = binary.registration
-    sure = registration.kernels if registration.exact else _handles(registration)
-    return proven | {(name,) for name in map(plain_kernel, sure) if name not in stubbed}
+    sure = registration.kernels if registration.exact else registration.objects
+    # demangling is slow, and most objects have a stub beside them
+    others = [name for name in map(plain_kernel, sure) if name not in stubbed]
+    if not registration.exact:
+        others = [name for name in others if _is_function(name)]
+    return proven | {(name,) for name in others}
 
 
-def _handles(registration: Registration) -> Iterator[str]:
-    """An object that goes by the name of a function, which the data names too."""
-    for name in registration.objects:
-        if demangle(plain_kernel(name)).endswith(")"):
-            yield name
+def _is_function(name: str) -> bool:
+    """Whether an object goes by the name of a function: it is the handle of a kernel."""
+    return demangle(name).endswith(")")
 
 
 def _lost(binary: Binary, name: str) -> Finding:

@@ -1,6 +1,6 @@
 """Rules on what HIP makes of the entries that it finds, or fails to find."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from kinspect.checks.finding import finding
@@ -78,15 +78,21 @@ def duplicate_targets(binary: Binary, _: Policy) -> Iterator[Finding]:
         for name, count in sorted(counts.items()):
             if count > 1:
                 yield _duplicate(binary, unit, name, f"{count} entries are for {name}")
-        for entry in filled:
-            own = entry.target_id
-            others = [e.target_id for e in filled if e is not entry]
-            if own is None:
-                continue
-            wider = [o for o in others if o is not None and o != own and o.serves(own)]
-            for other in wider:
-                message = f"entries for {other} and {own} both suit {own}"
-                yield _duplicate(binary, unit, str(own), message)
+        targets = [target for entry in filled if (target := entry.target_id)]
+        for own, other in _both(targets):
+            message = f"entries for {other} and {own} both suit {own}"
+            yield _duplicate(binary, unit, str(own), message)
+
+
+def _both(targets: list[TargetID]) -> Iterator[tuple[TargetID, TargetID]]:
+    """Each target with every other one that serves it too."""
+    siblings: defaultdict[str, list[TargetID]] = defaultdict(list)
+    for target in targets:
+        siblings[target.processor].append(target)
+    for own in targets:
+        for other in siblings[own.processor]:
+            if other != own and other.serves(own):
+                yield own, other
 
 
 def _key(entry: EntryID) -> str:

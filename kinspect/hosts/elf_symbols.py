@@ -165,12 +165,25 @@ def _objects(table: _Table) -> Iterator[str]:
                 yield decode(text[start : end if end >= 0 else None])
 
 
+#: bytes of a string table that are searched at once, and how long a name may be before
+#: and behind what is searched for: both in the same piece of it
+_STEP: Final = 1 << 20
+_BEFORE: Final = 1 << 14
+_BEHIND: Final = 1 << 16
+
+
 def _names(strings: View, part: bytes) -> Iterator[tuple[int, str]]:
     """Every name with a part in it, by its offset."""
-    for at, _ in strings.find(part):
-        # the name starts behind the NUL before, which is near
-        window = min(at, 16_384)
-        before = bytes(strings.bytes(at - window, window))
-        start = at - window + before.rfind(b"\0") + 1
-        text = bytes(strings.bytes(start, min(len(strings) - start, 65_536)))
-        yield start, decode(text.split(b"\0", 1)[0])
+    for start in range(0, len(strings), _STEP):
+        low = max(start - _BEFORE, 0)
+        text = bytes_of(
+            strings.bytes(low, min(start + _STEP + _BEHIND, len(strings)) - low)
+        )
+        # what begins behind the step belongs to the next one
+        stop = start - low + _STEP + len(part) - 1
+        hit = text.find(part, start - low, stop)
+        while hit >= 0:
+            before = max(hit - _BEFORE, 0)
+            begin = max(text.rfind(b"\0", before, hit) + 1, before)
+            yield low + begin, decode(text[begin : begin + _BEHIND].split(b"\0", 1)[0])
+            hit = text.find(part, hit + 1, stop)

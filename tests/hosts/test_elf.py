@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kinspect.errors import FormatError, LimitExceeded
-from kinspect.hosts import elf
+from kinspect.hosts import elf, elf_symbols
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Linkage
 from tests.reading import ends_well, flips, view
@@ -392,3 +392,18 @@ def test_limits_hold_for_headers_relocations_and_wrappers():
         parse(data, Limits(headers=3))
     told = parse(data, Limits(headers=5)).unreadable
     assert [one.limit for one in told] == ["headers"]
+
+
+@pytest.mark.parametrize("step", [1, 7, 16, 64, 4096])
+def test_names_are_found_wherever_a_piece_of_the_table_ends(step, monkeypatch):
+    names = [b"_Z%d__device_stub__k%dv" % (n % 40, n) for n in range(60)]
+    names[3:3] = [b"other", b"__device_stub__" * 2, b"x" * 70 + b"__device_stub__"]
+    table = b"\0" + b"\0".join(names) + b"\0"
+    monkeypatch.setattr(elf_symbols, "_STEP", step)
+    found = dict(elf_symbols._names(view(table), b"__device_stub__"))
+    expected = {
+        table.index(b"\0" + name + b"\0") + 1: name.decode()
+        for name in names
+        if b"__device_stub__" in name
+    }
+    assert found == expected
