@@ -5,7 +5,6 @@ Processor Versioning" and "Header" (`e_flags`); llvm/BinaryFormat/ELF.h
 (`EF_AMDGPU_*`); Clang Offload Bundler, "Bundle Entry ID".
 """
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -179,7 +178,7 @@ class TargetID:
         processor, *features = text.split(":")
         isa = PROCESSORS.get(processor)
         if isa is None:
-            raise TargetError(_unknown(processor))
+            raise UnknownProcessor(processor)
         modes: dict[str, Mode] = {}
         for feature in features:
             name, sign = feature[:-1], feature[-1:]
@@ -241,10 +240,20 @@ class TargetID:
         return tuple(type(self)(self.processor, **chosen) for chosen in choices)
 
 
-def _unknown(processor: str) -> str:
-    message = f"{processor!r} is not an AMDGPU processor that kinspect knows"
-    close = difflib.get_close_matches(processor, PROCESSORS, n=3)
-    return f"{message}; did you mean {' or '.join(close)}?" if close else message
+class UnknownProcessor(TargetError):
+    """A target ID of a processor that kinspect does not know.
+
+    Names that are close are looked for when somebody reads this: in a file whose entries
+    are for such processors, nobody does.
+    """
+
+    def __str__(self) -> str:
+        import difflib  # noqa: PLC0415
+
+        (processor,) = self.args
+        message = f"{processor!r} is not an AMDGPU processor that kinspect knows"
+        close = difflib.get_close_matches(processor, PROCESSORS, n=3)
+        return f"{message}; did you mean {' or '.join(close)}?" if close else message
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Rules on what HIP makes of the entries that it finds, or fails to find."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from kinspect.checks.finding import finding
 from kinspect.loader import VISIBLE, Choice, Unit, chosen, coverage, refusal, units
@@ -78,13 +78,13 @@ def duplicate_targets(binary: Binary, _: Policy) -> Iterator[Finding]:
         for name, count in sorted(counts.items()):
             if count > 1:
                 yield _duplicate(binary, unit, name, f"{count} entries are for {name}")
-        targets = [target for entry in filled if (target := entry.target_id)]
-        for own, other in _both(targets):
+        targets = (target for entry in filled if (target := entry.target_id))
+        for own, other in _both(dict.fromkeys(targets)):
             message = f"entries for {other} and {own} both suit {own}"
             yield _duplicate(binary, unit, str(own), message)
 
 
-def _both(targets: list[TargetID]) -> Iterator[tuple[TargetID, TargetID]]:
+def _both(targets: Iterable[TargetID]) -> Iterator[tuple[TargetID, TargetID]]:
     """Each target with every other one that serves it too."""
     siblings: defaultdict[str, list[TargetID]] = defaultdict(list)
     for target in targets:
