@@ -4,6 +4,7 @@ Segments keep different distances between file offset and address, so that who m
 one for the other is found out.
 """
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from struct import pack, pack_into
@@ -157,12 +158,12 @@ class _Writer:
 
     def names(self, texts: Iterable[str | bytes]) -> tuple[bytes, dict[str | bytes, int]]:
         """A string table and where each text lies in it."""
-        table, places = b"\0", dict[str | bytes, int]({"": 0})
+        table, places = bytearray(1), dict[str | bytes, int]({"": 0})
         for text in texts:
             if text not in places:
                 places[text] = len(table)
                 table += (text if isinstance(text, bytes) else text.encode()) + b"\0"
-        return table, places
+        return bytes(table), places
 
     def lay_out(self, at: int, bias: int) -> bytes:
         """Give every section its place; return everything behind the headers."""
@@ -259,12 +260,13 @@ class _Image(_Writer):
         self, names: Sequence[str | bytes], places: Mapping[str | bytes, int]
     ) -> None:
         table = self.part(".dynsym").data
+        # of several with one symbol, the first says where it lies
+        symbolic = {w.symbol: w for w in reversed(self.wrappers) if w.by == "symbolic"}
         for index, name in enumerate(names, 1):
-            own = [w for w in self.wrappers if w.by == "symbolic" and w.symbol == name]
-            if not own:
+            one = symbolic.get(name) if isinstance(name, str) else None
+            if one is None:
                 pack_into("<IBBHQQ", table, 24 * index, places[name], 0x12, 0, 1, 0x40, 4)
                 continue
-            one = own[0]
             section = self.number(one.to) if one.defined else 0
             value = self.target(one) - one.addend if one.defined else 0
             fields = (places[name], 0x11, 0, section, value, 0)
@@ -287,12 +289,13 @@ class _Image(_Writer):
         for index, one in enumerate(self.wrappers):
             if one.by in {"relr", "in-place"}:
                 pack_into("<Q", home.data, 24 * index + 8, self.target(one))
+        numbers = {name: n for n, name in reversed([*enumerate(names, 1)])}
         for index, (place, one) in enumerate(rela):
             kind, symbol, addend = self.relative, 0, self.target(one)
             if one.by == "symbolic":
                 kind, symbol, addend = (
                     self.symbolic,
-                    1 + names.index(one.symbol),
+                    numbers[one.symbol],
                     one.addend,
                 )
             kind = kind if one.kind is None else one.kind
@@ -370,15 +373,15 @@ class _Object(_Writer):
 def relr_words(addresses: Sequence[int]) -> list[int]:
     """RELR: an even word is an address, an odd one a bitmap of the 63 words after it."""
     words: list[int] = []
-    rest = sorted(addresses)
+    rest = deque(sorted(addresses))
     while rest:
-        start = rest.pop(0)
+        start = rest.popleft()
         words.append(start)
         base = start + 8
         while rest and rest[0] < base + 63 * 8:
             bitmap = 0
             while rest and rest[0] < base + 63 * 8:
-                bitmap |= 1 << (rest.pop(0) - base) // 8
+                bitmap |= 1 << (rest.popleft() - base) // 8
             words.append(bitmap << 1 | 1)
             base += 63 * 8
     return words
