@@ -5,7 +5,9 @@ ISA-L inflates three times as fast as zlib, and checks twenty times as fast. It 
 """
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from queue import SimpleQueue
+from threading import Semaphore, Thread
 from typing import Final, cast
 
 from kinspect.errors import FormatError
@@ -49,3 +51,42 @@ def pieces(data: View, first: int) -> Iterator[bytes]:
     except ERRORS as error:
         message = f"deflate: {error}"
         raise FormatError(message, data.where()) from error
+
+
+#: pieces that are inflated before they are asked for, 1 MiB each at most
+AHEAD: Final = 4
+
+
+def ahead(pieces: Iterator[bytes]) -> Generator[bytes, None, None]:
+    """The same pieces, inflated by a thread while the one before is worked on.
+
+    Libraries let go of the interpreter's lock while they inflate. The thread ends with
+    the pieces, or when the generator is closed.
+    """
+    room = Semaphore(AHEAD)
+    ready: SimpleQueue[bytes | Exception | None] = SimpleQueue()
+    closed = False
+
+    def run() -> None:
+        try:
+            for piece in pieces:
+                room.acquire()
+                if closed:
+                    return
+                ready.put(piece)
+            ready.put(None)
+        except Exception as error:  # noqa: BLE001  # raised again where they are wanted
+            ready.put(error)
+
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        while (piece := ready.get()) is not None:
+            if isinstance(piece, Exception):
+                raise piece
+            yield piece
+            room.release()
+    finally:
+        closed = True
+        room.release()
+        thread.join()

@@ -6,7 +6,9 @@ inflated here, into one buffer, once, and only if their first bytes are of inter
 
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
+from itertools import islice
 from typing import Final, NamedTuple
 
 from kinspect.errors import FormatError, KinspectError, Where
@@ -21,6 +23,8 @@ STORED: Final = 0
 DEFLATED: Final = 8
 HEAD: Final = 4096
 CHUNK: Final = 1 << 18
+#: from this size on, a member is inflated by a thread of its own, in bytes
+LARGE: Final = 16 << 20
 
 #: what the standard library raises for archives that are damaged, or beyond it
 FOREIGN: Final = (
@@ -187,17 +191,25 @@ def _inflated(
     target = room.of(info.file_size)
     filled = 0
     crc = 0
-    for out in inflate.pieces(data, HEAD):
-        if filled + len(out) > info.file_size:
-            message = f"inflates to more than its {info.file_size} bytes"
-            raise FormatError(message, data.where())
-        target[filled : filled + len(out)] = out
-        first, filled = not filled, filled + len(out)
-        crc = inflate.crc32(out, crc)
-        if first and not context.wanted(path, info.file_size, out):
-            return None
+    with closing(_pieces(data, info.file_size)) as pieces:
+        for out in pieces:
+            if filled + len(out) > info.file_size:
+                message = f"inflates to more than its {info.file_size} bytes"
+                raise FormatError(message, data.where())
+            target[filled : filled + len(out)] = out
+            first, filled = not filled, filled + len(out)
+            crc = inflate.crc32(out, crc)
+            if first and not context.wanted(path, info.file_size, out):
+                return None
     if filled != info.file_size or crc != info.CRC:
         message = f"inflates to {filled} bytes with CRC {crc:08x}, the directory says"
         message = f"{message} {info.file_size} and {info.CRC:08x}"
         raise FormatError(message, data.where())
     return View(Memory(target), path)
+
+
+def _pieces(data: View, size: int) -> Generator[bytes, None, None]:
+    """The first bytes of a member, then the rest: of a large one, ahead of its use."""
+    pieces = inflate.pieces(data, HEAD)
+    yield from islice(pieces, 1)
+    yield from pieces if size < LARGE else inflate.ahead(pieces)
