@@ -22,6 +22,7 @@ COMMANDS: Final = MappingProxyType(
         "list": ("listing", "List bundles and entries, with code-object URIs."),
         "kernels": ("kernels", "List kernels and their resources."),
         "disasm": ("disasm", "Take kernels apart with an LLVM, or count instructions."),
+        "size": ("size", "Tell what device code costs, and what would make it smaller."),
         "extract": ("extract", "Take code objects and bundles out, into files."),
         "verify": ("verify", "Assert that the required targets are packed."),
         "audit": ("audit", "Show all that is in an artifact, then what is wrong."),

@@ -9,6 +9,7 @@ import click
 from kinspect import api, choosing
 from kinspect.cli import chosen, options
 from kinspect.cli.chosen import Chosen
+from kinspect.cli.elsewhere import in_archives
 from kinspect.cli.exit import Exit
 from kinspect.errors import UsageError
 from kinspect.formats.metadata import Detail
@@ -202,17 +203,8 @@ def _rows(reading: Reading) -> Iterator[KernelRow]:
             listed = True
             yield row
     if not (listed or reading.problems):
-        reading.problems.extend(_in_archives(reading.paths, reading.limits))
-
-
-def _in_archives(paths: tuple[Named, ...], limits: Limits) -> Iterator[Unreadable]:
-    """Why hosts have no kernels of their own: these lie in kpack archives."""
-    for path in paths:
-        for binary in api.inspect(path, limits=limits, code_objects=False).binaries:
-            for use in binary.kpack[:1]:
-                names = ", ".join(use.reference.search_paths)
-                message = f"its kernels lie in kpack archives, name these: {names}"
-                yield Unreadable(message, use.where)
+        found = in_archives(reading.paths, reading.limits, reading.exclude)
+        reading.problems.extend(found)
 
 
 def _render(rows: Iterator[KernelRow], view: View) -> Iterator[str]:

@@ -19,13 +19,13 @@ Examples:
 @click.command("schema", epilog=EPILOG)
 @click.argument("name", default="report")
 def command(name: str) -> None:
-    """Print a JSON Schema: diff, extraction, kernel, policy, report or snapshot.
+    """Print a JSON Schema: diff, extraction, kernel, policy, report, size or snapshot.
 
     report [default]: verify and list --format json; kernel: an object of kernels
     --format json, or a line of jsonl; kernel-family, kernel-comparison: the same with
     --group and --compare; disassembly, instruction-statistics: disasm, --stats;
     snapshot: what kinspect snapshot writes; extraction: the manifest.json of kinspect
-    extract; diff: diff --format json; policy: kinspect.toml,
+    extract; diff, size: diff and size --format json; policy: kinspect.toml,
     [tool.kinspect] and profiles, for editors.
     """
     known = schemas.names()

@@ -107,7 +107,7 @@ def _of_bundle(artifact: str, path: str, packed: Packed) -> Iterator[Piece]:
         yield Piece(
             path,
             artifact,
-            f"{name}.{_told(entry.id)}",
+            f"{name}.{entry_name(entry.id)}",
             Place.of(path, bundle, entry),
             None,
             _opening(contents, entry),
@@ -158,7 +158,7 @@ def _bitcode(artifact: str, member: Member, one: DeviceBitcode) -> Piece:
     )
 
 
-def _told(entry_id: EntryID) -> str:
+def entry_name(entry_id: EntryID) -> str:
     """What to call an entry: a target is enough for HIP's own."""
     if entry_id.is_hip:
         return entry_id.target_name

@@ -77,15 +77,19 @@ class SymbolTable:
 
     def functions(self) -> dict[str, tuple[int, int]]:
         """Address and size in bytes of every function that is defined, by name."""
+        return {name: (at, size) for name, _, at, size in self.functions_at()}
+
+    def functions_at(self) -> list[tuple[str, int, int, int]]:
+        """Every function that is defined: name, section, address and size in bytes."""
         rows = [
             row
             for row, info in enumerate(self.infos)
             if info & 15 == STT_FUNC and self.sections[row]
         ]
-        return {
-            name: (self.values[row], self.sizes[row])
+        return [
+            (name, self.sections[row], self.values[row], self.sizes[row])
             for name, row in zip(self.names(rows), rows, strict=True)
-        }
+        ]
 
 
 def dynamic(elf: Elf, limits: Limits) -> SymbolTable | None:

@@ -39,3 +39,8 @@ def extraction() -> str:
 def diff() -> str:
     """The schema of `diff --format json`."""
     return read("diff")
+
+
+def size() -> str:
+    """The schema of `size --format json`."""
+    return read("size")

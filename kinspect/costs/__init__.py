@@ -1,0 +1,1 @@
+"""What device code costs, byte by byte, and what packing it in another way would save."""
