@@ -9,7 +9,7 @@ import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Final, NamedTuple
 
 from kinspect.formats import code_object, symbols
@@ -100,7 +100,7 @@ def _functions(elf: Elf, limits: Limits) -> Iterator[Claim]:
         return
     described = code_object.read_symbols(elf, limits).descriptors
     rows = sorted(table.functions_at(), key=lambda row: row[1:3])
-    for (name, section, address, size), after in zip(rows, [*rows[1:], None], strict=True):
+    for (name, section, address, size), after in zip_longest(rows, rows[1:]):
         start = _offset(elf, section, address)
         if start is None:
             continue

@@ -80,6 +80,8 @@ def _targets(entries: Sequence[Entry]) -> list[str]:
 
 def _bundle(packed: Packed) -> Packing:
     bundle, contents = packed.bundle, packed.contents
+    for fault in (*bundle.faults, *contents.faults):
+        raise FormatError(fault.message, fault.where)  # what is damaged stays as it is
     space, entries, targets = contents.space, bundle.entries, _targets(bundle.entries)
     slots = [
         Slot(one.id.text.encode("utf-8", "surrogateescape"), one.size) for one in entries

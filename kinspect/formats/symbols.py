@@ -28,6 +28,7 @@ STB_GLOBAL: Final = 1
 STT_OBJECT: Final = 1
 STT_FUNC: Final = 2
 STT_AMDGPU_HSA_KERNEL: Final = 10
+SHT_SYMTAB: Final = 2
 SYMBOL_SIZE: Final = 24
 
 
@@ -94,7 +95,7 @@ class SymbolTable:
 
 def dynamic(elf: Elf, limits: Limits) -> SymbolTable | None:
     """`.dynsym`: by the section headers, else by PT_DYNAMIC."""
-    found = _of_sections(elf)
+    found = _of_sections(elf, SHT_DYNSYM)
     if found is None:
         segments = (one for one in elf.segments if one.p_type == PT_DYNAMIC)
         segment = next(segments, None)
@@ -102,12 +103,19 @@ def dynamic(elf: Elf, limits: Limits) -> SymbolTable | None:
     return None if found is None else SymbolTable(*found, limits)
 
 
-def _of_sections(elf: Elf) -> tuple[View, View] | None:
+def full(elf: Elf, limits: Limits) -> SymbolTable | None:
+    """`.symtab`, which has the local symbols too, where it was not stripped."""
+    found = _of_sections(elf, SHT_SYMTAB)
+    return None if found is None else SymbolTable(*found, limits)
+
+
+def _of_sections(elf: Elf, kind: int) -> tuple[View, View] | None:
     view = elf.view
     for section in elf.sections:
-        if section.sh_type == SHT_DYNSYM:
+        if section.sh_type == kind:
             if section.sh_link >= len(elf.sections):
-                message = f"sh_link {section.sh_link} of .dynsym names no section"
+                name = ".dynsym" if kind == SHT_DYNSYM else ".symtab"
+                message = f"sh_link {section.sh_link} of {name} names no section"
                 raise FormatError(message, view.where(section.sh_offset))
             strings = elf.sections[section.sh_link]
             return (

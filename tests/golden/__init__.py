@@ -35,6 +35,7 @@ COMMANDS = (
     "audit",
     "list",
     "kernels",
+    "size",
     "explain --device gfx950",
     "verify --format markdown",
     "verify --format github",

@@ -239,7 +239,8 @@ class _Layout:
             link = 1 + present.index(linked[name]) if name in linked else 0
             entry = {".dynsym": 24, ".dynamic": 16, ".hash": 4}.get(name, 0)
             at = strings.index(name.encode() + b"\0")
-            place = (2, offset + BIAS, offset, size)
+            flags = 6 if name == ".text" else 2  # SHF_ALLOC, SHF_EXECINSTR
+            place = (flags, offset + BIAS, offset, size)
             rows.append(pack("<IIQQQQIIQQ", at, kinds[name], *place, link, 0, 4, entry))
         offset, size = self.place[".shstrtab"]
         at = strings.index(b".shstrtab")
