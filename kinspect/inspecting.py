@@ -1,6 +1,7 @@
 """Artifacts, read whole: one by one here, or many in the workers of an executor."""
 
 import os
+import traceback
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -131,6 +132,10 @@ def inspect_one(task: Task, path: str | Installed) -> Artifact | KinspectError:
         return together((found,), task.limits, code_objects=task.code_objects)[0]
     except KinspectError as error:
         return error
+    except Exception as error:  # noqa: BLE001  # a bug, or no memory
+        failed = _failed(path, error)
+        failed.add_note(traceback.format_exc())
+        return failed
 
 
 def _stranger(task: Task, path: str | Installed) -> str:
@@ -149,7 +154,11 @@ def _found(
 ) -> Artifact | KinspectError:
     if isinstance(result, Artifact | KinspectError):
         return result
-    reason = " ".join(f"{type(result).__name__}: {result}".split())
-    error = WorkerError(f"the worker that should read it failed: {reason}", str(path))
+    error = _failed(path, result)
     error.__cause__ = result
     return error
+
+
+def _failed(path: str | Installed, error: BaseException) -> WorkerError:
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    return WorkerError(f"the worker that should read it failed: {reason}", str(path))

@@ -3,7 +3,7 @@
 import click
 
 from kinspect import api
-from kinspect.cli import options
+from kinspect.cli import cluster, options
 from kinspect.cli.progress import progress
 from kinspect.cli.reporting import Reporting, reporting
 from kinspect.cli.requirements import requirements
@@ -17,6 +17,7 @@ Examples:
   kinspect audit dist/deep_ep-1.0-cp312-cp312-linux_x86_64.whl
   kinspect audit --require gfx942 --format json wheel.whl | jq .artifacts[0].wheel
   kinspect audit /opt/rocm/lib
+  kinspect audit --dask tcp://10.0.0.1:8786 /index/*.whl
 
 \b
 Exit codes are those of verify: 0 every requirement holds; 1 one is violated;
@@ -31,6 +32,7 @@ Exit codes are those of verify: 0 every requirement holds; 1 one is violated;
 @reporting
 @options.limit
 @options.jobs
+@cluster.option
 def command(
     paths: tuple[Named, ...],
     policy: Policy,
@@ -38,6 +40,7 @@ def command(
     reporting: Reporting,
     limits: tuple[str, ...],
     jobs: int | None,
+    dask: str | None,
 ) -> None:
     """Show what an artifact runs on, target by target and library by library.
 
@@ -45,7 +48,12 @@ def command(
     which reads all of them.
     """
     ceilings = options.read_limits(limits)
-    with progress(paths, quiet=reporting.quiet) as watch:
+    # how far a worker is can't be seen from here
+    shown = paths if dask is None else ()
+    with (
+        cluster.pool(dask, paths) as pool,
+        progress(shown, quiet=reporting.quiet) as watch,
+    ):
         report = api.verify(
             paths,
             policy,
@@ -54,6 +62,8 @@ def command(
             record=True,
             jobs=options.read_jobs(jobs),
             watch=watch,
+            executor=pool.executor,
+            in_flight=pool.in_flight,
         )
     reporting.end(report, _text)
 

@@ -5,7 +5,7 @@ import sys
 import click
 
 from kinspect import api
-from kinspect.cli import options
+from kinspect.cli import cluster, options
 from kinspect.cli.progress import progress
 from kinspect.cli.reporting import Reporting, reporting
 from kinspect.cli.requirements import requirements
@@ -36,6 +36,7 @@ Exit codes: 0 every requirement holds; 1 a requirement is violated;
 @reporting
 @options.limit
 @options.jobs
+@cluster.option
 def command(
     paths: tuple[Named, ...],
     policy: Policy,
@@ -43,10 +44,16 @@ def command(
     reporting: Reporting,
     limits: tuple[str, ...],
     jobs: int | None,
+    dask: str | None,
 ) -> None:
     """Assert that every bundle has code that HIP would load on each required target."""
     ceilings = options.read_limits(limits)
-    with progress(paths, quiet=reporting.quiet) as watch:
+    # how far a worker is can't be seen from here
+    shown = paths if dask is None else ()
+    with (
+        cluster.pool(dask, paths) as pool,
+        progress(shown, quiet=reporting.quiet) as watch,
+    ):
         report = api.verify(
             paths,
             policy,
@@ -54,6 +61,8 @@ def command(
             exclude=exclude,
             jobs=options.read_jobs(jobs),
             watch=watch,
+            executor=pool.executor,
+            in_flight=pool.in_flight,
         )
     if not reporting.quiet and sys.stderr.isatty():
         _propose(report)
