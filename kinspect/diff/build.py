@@ -13,6 +13,7 @@ from kinspect.snapshot import (
     Change,
     Lists,
     compare,
+    differ,
 )
 
 
@@ -91,5 +92,5 @@ def _resources(
         befores, afters = rows(change.old, target), rows(change.new, target)
         for old, new in pairs.items():
             before, after = befores.get(old, UNKNOWN), afters.get(new, UNKNOWN)
-            if before != after and UNKNOWN not in (before, after):
+            if differ(before, after):
                 yield Changed(target, new, old, before, after)

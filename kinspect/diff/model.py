@@ -74,9 +74,14 @@ class Changed:
     new: Resources
 
     def delta(self, resource: str) -> tuple[int | None, int | None] | None:
-        """What it took and takes of a resource; None where that is the same."""
+        """What it took and takes of a resource; None where that is the same.
+
+        So it is where one side, such as an older snapshot, knows no occupancy.
+        """
         before: int | None = getattr(self.old, resource)
         after: int | None = getattr(self.new, resource)
+        if resource == "occupancy" and None in (before, after):
+            return None
         return None if before == after else (before, after)
 
 

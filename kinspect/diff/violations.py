@@ -17,6 +17,7 @@ SPILLS: Final = ("vgpr_spill_count", "sgpr_spill_count")
 REGISTERS: Final = ("vgpr_count", "agpr_count", "sgpr_count")
 SCRATCH: Final = ("private_segment_fixed_size",)
 LDS: Final = ("group_segment_fixed_size",)
+OCCUPANCY: Final = ("occupancy",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,15 @@ def _more_of(names: Sequence[str]) -> OfBinary:
     return found
 
 
+def _lower_occupancy(binary: BinaryDiff) -> Found:
+    found: dict[str, list[str]] = {}
+    for one in binary.resources:
+        delta = one.delta("occupancy")
+        if delta and (delta[1] or 0) < (delta[0] or 0):
+            found.setdefault(one.target, []).append(one.kernel)
+    yield from sorted(found.items())
+
+
 def untold(diff: Diff, kinds: Sequence[str]) -> int:
     """Of how many kernels what was asked for can't be said: one side does not know it.
 
@@ -157,6 +167,7 @@ def _unknown(binary: BinaryDiff, asked: Sequence[str]) -> int:
 RESOURCES_OF: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
     {
         "new-spill": SPILLS,
+        "lower-occupancy": OCCUPANCY,
         "more-scratch": SCRATCH,
         "more-lds": LDS,
         "more-registers": REGISTERS,
@@ -172,6 +183,7 @@ KINDS: Final[Mapping[str, tuple[str, OfBinary]]] = MappingProxyType(
         "renamed-kernel": ("a kernel has another name", _renamed),
         "moved-kernel": ("a kernel is in another bundle", _moved),
         "new-spill": ("a kernel spills more registers, or is new and spills", _new_spill),
+        "lower-occupancy": ("a SIMD holds fewer waves of a kernel", _lower_occupancy),
         "more-scratch": ("a kernel takes more scratch memory", _more_of(SCRATCH)),
         "more-lds": ("a kernel takes more LDS", _more_of(LDS)),
         "more-registers": ("a kernel takes more registers", _more_of(REGISTERS)),

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Final
 
 from kinspect.diff import BinaryDiff, Packing, Rename, template
@@ -14,6 +15,7 @@ from kinspect.snapshot import BinaryRecord, Lists
 RESOURCES: Final = {
     "vgpr_spill_count": "VGPR spills",
     "sgpr_spill_count": "SGPR spills",
+    "occupancy": "occupancy",
     "private_segment_fixed_size": "scratch bytes",
     "group_segment_fixed_size": "LDS bytes",
     "vgpr_count": "VGPRs",
@@ -23,6 +25,11 @@ RESOURCES: Final = {
     "max_flat_workgroup_size": "workgroup limit",
     "kernarg_segment_size": "kernarg bytes",
 }
+
+#: of these, more is better
+_WELCOME: Final = frozenset({"occupancy"})
+#: what is alarming where it gets worse
+ALARMING: Final = ("VGPR spills", "SGPR spills", "occupancy")
 
 #: targets that are spelled out; of more, their number is told
 _SPELLED: Final = 4
@@ -93,11 +100,13 @@ class Step:
     kernel: str
     values: str
     grows: bool
+    #: whether that is for the worse
+    worse: bool
     targets: str
 
 
 def resources(binary: BinaryDiff) -> Iterator[tuple[str, list[Step]]]:
-    """By the name of each resource, what changed most first, and what grows before."""
+    """By the name of each resource, what got worse first, most of all before."""
     common = common_targets(binary)
     for field, name in RESOURCES.items():
         where: dict[tuple[str, int | None, int | None], list[str]] = defaultdict(list)
@@ -106,8 +115,12 @@ def resources(binary: BinaryDiff) -> Iterator[tuple[str, list[Step]]]:
             if delta:
                 where[one.kernel, *delta].append(one.target)
         if where:
-            rows = sorted(where.items(), key=lambda row: _weight(row[0]))
-            yield name, [_step(key, targets, common) for key, targets in rows]
+            sign = 1 if field in _WELCOME else -1
+            steps = [
+                (sign * _growth(key), key[0], _step(key, sign, spelled(targets, common)))
+                for key, targets in where.items()
+            ]
+            yield name, [step for *_, step in sorted(steps, key=itemgetter(0, 1))]
 
 
 def direction(steps: Sequence[Step]) -> str:
@@ -118,18 +131,20 @@ def direction(steps: Sequence[Step]) -> str:
     return ", ".join(f"{word} in {count(n, 'kernel')}" for word, n in words if n)
 
 
-def _weight(key: tuple[str, int | None, int | None]) -> tuple[int, str]:
-    name, before, after = key
-    return (before or 0) - (after or 0), name
+Values = tuple[str, int | None, int | None]
 
 
-def _step(
-    key: tuple[str, int | None, int | None], targets: list[str], common: list[str]
-) -> Step:
+def _growth(key: Values) -> int:
+    _, before, after = key
+    return (after or 0) - (before or 0)
+
+
+def _step(key: Values, sign: int, targets: str) -> Step:
+    """`sign` is 1 where more is better."""
     kernel, before, after = key
     values = f"{_value(before)} → {_value(after)}"
-    grows = (after or 0) > (before or 0)
-    return Step(kernel, values, grows, spelled(targets, common))
+    growth = _growth(key)
+    return Step(kernel, values, growth > 0, sign * growth < 0, targets)
 
 
 def _value(value: int | None) -> str:

@@ -181,8 +181,8 @@ def _kernels(
 
 def _resources(binary: BinaryDiff, style: Style, verbose: int) -> Iterator[str]:
     for name, steps in changes.resources(binary):
-        grows = any(one.grows for one in steps)
-        head = style("error" if grows and "spills" in name else "strong", name)
+        worse = any(one.worse for one in steps) and name in changes.ALARMING
+        head = style("error" if worse else "strong", name)
         yield f"~ {head}: {changes.direction(steps)}"
         rows = [
             f"  {one.values}  {changes.short(one.kernel)}  ({one.targets})" for one in steps

@@ -10,6 +10,7 @@ from kinspect.snapshot.compare import (
     Lists,
     ResourceChange,
     compare,
+    differ,
 )
 from kinspect.snapshot.file import SNAPSHOT_VERSION, is_snapshot, load, save, text
 from kinspect.snapshot.model import (
@@ -37,6 +38,7 @@ __all__ = [
     "TargetRecord",
     "UnitRecord",
     "compare",
+    "differ",
     "is_snapshot",
     "load",
     "of_artifacts",

@@ -180,8 +180,17 @@ def _resources(
             continue
         rows = sorted(before[name], key=_rank), sorted(after[name], key=_rank)
         for mine, theirs in zip(*rows, strict=False):  # where fewer units have it too
-            if UNKNOWN not in (mine, theirs) and mine != theirs:
+            if differ(mine, theirs):
                 yield ResourceChange(target, name, mine, theirs)
+
+
+def differ(old: Resources, new: Resources) -> bool:
+    """Whether a kernel takes more or less, by what both snapshots know."""
+    if old == new or UNKNOWN in (old, new):
+        return False
+    if old.occupancy is None or new.occupancy is None:  # an older snapshot
+        return old._replace(occupancy=None) != new._replace(occupancy=None)
+    return True
 
 
 def _rows(binary: BinaryRecord, target: str) -> dict[str, list[Resources]]:

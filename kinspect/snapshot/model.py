@@ -20,6 +20,7 @@ class Resources(NamedTuple):
     """What a kernel takes, by the names of its metadata; None where they say nothing.
 
     Sizes are bytes, counts are registers of a lane (VGPR, AGPR) or a wave (SGPR).
+    Occupancy is what LLVM estimates, in waves of a SIMD: an older snapshot has none.
     """
 
     vgpr_count: int | None = None
@@ -32,6 +33,7 @@ class Resources(NamedTuple):
     max_flat_workgroup_size: int | None = None
     vgpr_spill_count: int | None = None
     sgpr_spill_count: int | None = None
+    occupancy: int | None = None
 
 
 #: where nobody asked for the resources

@@ -3,11 +3,14 @@
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from operator import attrgetter
+from typing import Final
 
 from kinspect.formats import code_object
-from kinspect.formats.metadata import Kernel
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import CodeObject, Entry, Unreadable
+from kinspect.resources.kernels import Measured, measure
+from kinspect.resources.rows import KernelRow
 from kinspect.snapshot.model import BinaryRecord, Resources, Snapshot, record, sorted_
 from kinspect.sources import Member, open_source
 from kinspect.view import View
@@ -28,8 +31,7 @@ def take(
     be opened.
     """
     found: list[BinaryRecord] = []
-    #: each row once in memory: few differ
-    rows: dict[Resources, Resources] = {}
+    rows = _Rows()
     for path in paths:
         source = open_source(path, limits=limits, exclude=exclude, wanted=worth_reading)
         for part in source.members():
@@ -44,7 +46,7 @@ def _record(
     artifact: str,
     member: Member,
     limits: Limits,
-    rows: dict[Resources, Resources],
+    rows: "_Rows",
     problems: list[Unreadable],
 ) -> BinaryRecord | None:
     """A binary with device code; None for anything else."""
@@ -52,10 +54,13 @@ def _record(
 
     def opener(view: View) -> CodeObject:
         one = code_object.parse(view, limits)
+        target = str(one.flags.target or "")
         # by identity: the object stays alive as long as the binary that it is part of
-        kernels = code_object.kernels(view, limits)
-        named = ((sys.intern(kernel.name), _resources(kernel)) for kernel in kernels)
-        found[id(one)] = {name: rows.setdefault(row, row) for name, row in named}
+        found[id(one)] = {
+            sys.intern(part.kernel.name): rows.of(target, part)
+            for part in measure(view, limits)
+            if isinstance(part, Measured)  # what else there is, is a fault of `one`
+        }
         return one
 
     binary = read_binary(member.view, limits, opener=opener)
@@ -77,5 +82,33 @@ def _damage(entry: Entry) -> Iterator[Unreadable]:
         yield from (Unreadable(fault.message, fault.where) for fault in part.faults)
 
 
-def _resources(kernel: Kernel) -> Resources:
-    return Resources(*(getattr(kernel, name) for name in Resources._fields))
+#: the fields of the metadata, in their order, which occupancy comes after
+_of_metadata: Final = attrgetter(*Resources._fields[:-1])
+
+
+class _Rows:
+    """The resources of kernels, each row once: few differ."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, ...], Resources] = {}
+        self._rows: dict[Resources, Resources] = {}
+
+    def of(self, target: str, one: Measured) -> Resources:
+        kernel, described = one.kernel, one.descriptor
+        told = _of_metadata(kernel)
+        # what else its occupancy depends on
+        key = (
+            told,
+            target,
+            kernel.workgroup_processor_mode,
+            None if kernel.reqd_workgroup_size is None else (*kernel.reqd_workgroup_size,),
+            None if described is None else described.compute_pgm_rsrc1,
+            None if described is None else described.kernel_code_properties,
+        )
+        row = self._known.get(key)
+        if row is None:
+            found = KernelRow("", 0, target, kernel, described).occupancy
+            waves = None if found is None else found.waves
+            row = Resources._make((*told, waves))
+            self._known[key] = row = self._rows.setdefault(row, row)
+        return row

@@ -11,7 +11,7 @@ from kinspect.diff import KINDS, Side, diff, untold, violations
 from kinspect.snapshot import BinaryRecord, Resources, Snapshot, TargetRecord, UnitRecord
 from tests.writers import Host, Kernel, bundle, ccob, code_object
 
-ROW = Resources(vgpr_count=8, vgpr_spill_count=0, sgpr_spill_count=0)
+ROW = Resources(vgpr_count=8, vgpr_spill_count=0, sgpr_spill_count=0, occupancy=8)
 
 
 def unit(form="plain", **targets):
@@ -116,6 +116,8 @@ PLAIN = spilling()
         ({"private_segment_fixed_size": 16}, {"more-scratch"}),
         ({"group_segment_fixed_size": 16}, {"more-lds"}),
         ({"vgpr_count": 7}, set()),
+        ({"occupancy": 7}, {"lower-occupancy"}),
+        ({"occupancy": 9}, set()),
     ],
 )
 def test_resources(new, expected):
@@ -149,6 +151,20 @@ def test_what_one_side_does_not_know_can_not_be_told():
         assert untold(between([nothing], [spilling(vgpr_spill_count=2)]), ["new-spill"])
         assert untold(between([nothing], [nothing]), ["new-spill"]) == 0
         assert untold(between([PLAIN], [nothing]), ["lost-kernel"]) == 0
+
+
+def test_a_snapshot_that_knows_no_occupancy():
+    """As those are that an older kinspect wrote: no change, and nothing to vouch for."""
+    before = unit(gfx942=dict.fromkeys(["_Z1av", "_Z1bv"], ROW._replace(occupancy=None)))
+    assert between([before], [PLAIN]).same
+    assert between([PLAIN], [before]).same
+    assert untold(between([before], [PLAIN]), ["lower-occupancy"]) == 2
+    assert untold(between([before], [PLAIN]), ["new-spill"]) == 0
+    (binary,) = between([before], [spilling(vgpr_count=9)]).binaries
+    (one,) = binary.resources
+    assert (one.delta("vgpr_count"), one.delta("occupancy")) == ((8, 9), None)
+    renamed = unit(gfx942={"_Z1ai": ROW, "_Z1bv": ROW})
+    assert of([before], [renamed]).resources == ()
 
 
 def test_targets_and_sizes():
@@ -189,6 +205,11 @@ A = code_object("gfx942", Kernel("_Z1av", fields=FIELDS), "_Z1bv")
 SPILLS = code_object(
     "gfx942", Kernel("_Z1av", fields=FIELDS | {"vgpr_spill_count": 7}), "_Z1bv"
 )
+#: the SIMD of a gfx942 has room for 512 registers: 5 waves of 96, 3 of 160 (here alone
+#: the descriptor says so, which the hardware gets)
+CROWDED = code_object(
+    "gfx942", Kernel("_Z1av", fields=FIELDS, described={"vgpr_count": 160}), "_Z1bv"
+)
 ONE_KERNEL = code_object("gfx942", Kernel("_Z1av", fields=FIELDS))
 B = code_object("gfx950", "_Z1av", "_Z1bv")
 
@@ -216,6 +237,7 @@ def test_no_change(kinspect, old):
         ([("gfx942", A)], "lost-target"),
         ([("gfx942", ONE_KERNEL), ("gfx950", B)], "lost-kernel"),
         ([("gfx942", SPILLS), ("gfx950", B)], "new-spill"),
+        ([("gfx942", CROWDED), ("gfx950", B)], "lower-occupancy"),
     ],
 )
 def test_fail_on(kinspect, tmp_path, old, entries, kind):
@@ -228,6 +250,32 @@ def test_fail_on(kinspect, tmp_path, old, entries, kind):
     others = [one for one in KINDS if one != kind]
     assert kinspect("diff", old, new, "--fail-on", ",".join(others)).code == 0
     assert kinspect("diff", new, old, "--fail-on", kind).code == 0
+
+
+def test_resources_come_by_what_matters(kinspect, tmp_path, old):
+    """Spills, then occupancy; what got worse is first, and alarming."""
+    more = {"vgpr_count": 160, "vgpr_spill_count": 7, "private_segment_fixed_size": 16}
+    worse = Kernel("_Z1av", fields=FIELDS | more)
+    better = Kernel("_Z1bv", fields={"vgpr_count": 200})
+    now = code_object("gfx942", worse, Kernel("_Z1bv"))
+    then = code_object("gfx942", Kernel("_Z1av", fields=FIELDS), better)
+    pair = [host(tmp_path, n, ("gfx942", d)) for n, d in (("a.so", then), ("b.so", now))]
+    done = kinspect("diff", *pair)
+    heads = [line for line in done.out.splitlines() if line.startswith("  ~")]
+    assert heads == [
+        "  ~ VGPR spills: more in 1 kernel",
+        "  ~ occupancy: more in 1 kernel, fewer in 1 kernel",
+        "  ~ scratch bytes: more in 1 kernel",
+        "  ~ VGPRs: more in 1 kernel, fewer in 1 kernel",
+    ]
+    at = done.out.index("~ occupancy")
+    rows = done.out[at:].splitlines()[1:3]
+    assert [row.split("  (")[0].strip() for row in rows] == ["5 → 3  a", "2 → 8  b"]
+    colored = kinspect("diff", *pair, "--color").out
+    assert "\x1b[1;31moccupancy\x1b[0m" in colored
+    assert "\x1b[1;31mscratch" not in colored
+    done = kinspect("diff", *reversed(pair), "--fail-on", "lower-occupancy")
+    assert (done.code, "error[lower-occupancy] a.so: gfx942\n  b" in done.out) == (1, True)
 
 
 def test_a_snapshot_stands_in_for_either_side(kinspect, tmp_path, old):

@@ -77,7 +77,7 @@ ONE = Snapshot(
                     "ccob",
                     512,
                     {
-                        "gfx942": TargetRecord(4096, 4, {"_Z1av": Resources(*range(10))}),
+                        "gfx942": TargetRecord(4096, 4, {"_Z1av": Resources(*range(11))}),
                         "gfx950": TargetRecord(4096, 4, {"_Z1av": Resources()}),
                     },
                 ),
@@ -91,7 +91,7 @@ FILE = """\
  "tool": {"name":"kinspect","version":"1.2.3"},
  "resources": ["vgpr_count","agpr_count","sgpr_count","group_segment_fixed_size",\
 "private_segment_fixed_size","kernarg_segment_size","wavefront_size",\
-"max_flat_workgroup_size","vgpr_spill_count","sgpr_spill_count"],
+"max_flat_workgroup_size","vgpr_spill_count","sgpr_spill_count","occupancy"],
  "binaries": [
   {
    "artifact": "w.whl",
@@ -105,8 +105,8 @@ FILE = """\
       "gfx950": {"size":4096,"abi_version":4}
      },
      "kernels": {
-      "_Z1av": {"gfx942":[0,1,2,3,4,5,6,7,8,9],\
-"gfx950":[null,null,null,null,null,null,null,null,null,null]}
+      "_Z1av": {"gfx942":[0,1,2,3,4,5,6,7,8,9,10],\
+"gfx950":[null,null,null,null,null,null,null,null,null,null,null]}
      }}
    ]
   }
@@ -139,6 +139,19 @@ def test_it_is_compressed_by_its_bytes_and_not_by_its_name(tmp_path):
     assert loaded(tmp_path, gzip.compress(FILE.encode())) == ONE
 
 
+def test_what_an_older_kinspect_wrote_is_read(tmp_path):
+    """It recorded no occupancy."""
+    value = json.loads(FILE)
+    value["resources"].remove("occupancy")
+    rows = value["binaries"][0]["units"][0]["kernels"]["_Z1av"]
+    value["binaries"][0]["units"][0]["kernels"]["_Z1av"] = {
+        target: row[:-1] for target, row in rows.items()
+    }
+    (binary,) = loaded(tmp_path, json.dumps(value)).binaries
+    kernels = binary.units[0].targets["gfx942"].kernels
+    assert kernels["_Z1av"] == Resources(*range(10))
+
+
 def test_more_than_this_kinspect_knows_is_ignored(tmp_path):
     value = json.loads(FILE)
     value["later"] = 1
@@ -162,7 +175,7 @@ def test_more_than_this_kinspect_knows_is_ignored(tmp_path):
         (FILE.replace('version": 1', 'version": 2'), "snapshot_version 2.*reads 1"),
         (FILE.replace('version": 1', 'version": "1"'), "not a snapshot of kinspect"),
         (FILE.replace("[0,1,2", '["0",1,2'), r"Expected `int \| null`, got `str`"),
-        (FILE.replace("[0,1,2", "[1,2"), "has 9 resources, the head names 10"),
+        (FILE.replace("[0,1,2", "[1,2"), "has 10 resources, the head names 11"),
         (FILE.replace('"l.so"', "7"), "Expected `str`"),
         (FILE.replace('"gfx950": {', '"gfx90a": {'), "'gfx950', which its unit lacks"),
         (FILE.replace('"path"', '"Path"'), "missing required field `path`"),
