@@ -19,17 +19,21 @@ def sized(kinspect, wheel):
     return call
 
 
-def test_compressed_bundles_come_out_to_the_byte(sized):
-    """Six bundles of version 3 by the clang of a ROCm for Windows, with zstd 1.5.7."""
-    found = sized("bitsandbytes-win", "--without", "gfx90a", "--compress", 3)
+@pytest.mark.parametrize(
+    ("name", "target", "stored"),
+    [("bitsandbytes-win", "gfx90a", 1_992_610), ("jax-pjrt", "gfx1250", 29_400_285)],
+)
+def test_compressed_bundles_come_out_to_the_byte(sized, name, target, stored):
+    """Bundles of version 3 by clangs of ROCm 7 for Linux and Windows, with zstd 1.5.7."""
+    found = sized(name, "--without", target, "--compress", 3)
     again = found["packed_anew"]
     compressed = found["changes"][0]
     assert (compressed["compress"], compressed["without"]) == (3, [])
-    assert found["total"]["stored"] == 1_992_610
+    assert found["total"]["stored"] == stored
     if zstandard.ZSTD_VERSION == (1, 5, 7):
         assert compressed["saved"] == 0
-        assert again["again"] == again["stored"] > 1_500_000
-    assert abs(compressed["saved"]) < 20_000
+        assert again["again"] == again["stored"] > stored // 2
+    assert abs(compressed["saved"]) < stored // 50
 
 
 def test_kernels_in_assembly_have_a_size(sized):
