@@ -10,7 +10,7 @@ import pytest
 import zstandard
 
 from tests.conftest import SAMPLES
-from tests.writers import images, packages
+from tests.writers import Host, bundle, ccob, code_object, images, packages
 
 pytestmark = pytest.mark.slow
 
@@ -26,16 +26,16 @@ def large(size):
     return GOOD + block * (size // MB)
 
 
-def peak(path, expected=0):
-    """Bytes that verify takes at most: another process starts it, as memory is inherited."""
+def peak(path, expected=0, command=("verify", "-q")):
+    """Bytes that a command takes at most: another process starts it, as memory is inherited."""
     program = (
         "import resource, subprocess, sys\n"
         "code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode\n"
         "print(code, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)"
     )
-    command = [sys.executable, "-m", "kinspect", "verify", "-q", str(path)]
+    whole = [sys.executable, "-m", "kinspect", *command, str(path)]
     done = subprocess.run(
-        [sys.executable, "-c", program, *command],
+        [sys.executable, "-c", program, *whole],
         capture_output=True,
         text=True,
         check=True,
@@ -53,6 +53,20 @@ def write_wheel(path, members, compression=zipfile.ZIP_DEFLATED):
         archive.writestr(
             "x-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: x\nVersion: 1\n"
         )
+
+
+def test_sizes_of_many_bundles_take_the_memory_of_one(tmp_path):
+    """Inflated, packed anew, compressed: three times its bytes, however many there are."""
+    size, number = 30 * MB, 8
+    bundles = []
+    for _ in range(number):
+        code = code_object("gfx942", "kernel") + os.urandom(size)
+        data = ccob(bundle(("gfx942", code), ("gfx950", code_object("gfx950"))), 3)
+        bundles.append(data + bytes(-len(data) % 4096))
+    path = tmp_path / "lib.so"
+    path.write_bytes(Host(b"".join(bundles)).build().data)
+    options = ("size", "--without", "gfx950", "--compress", "1")
+    assert peak(path, command=options) < REST + 4 * size < number * size
 
 
 def test_a_wheel_member_of_500_mb(tmp_path):
