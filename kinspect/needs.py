@@ -42,11 +42,28 @@ def _version_needs(found: CodeObject) -> Iterator[tuple[str, Release]]:
 
 
 def _form_needs(bundle: Bundle) -> Iterator[tuple[str, Release]]:
-    if bundle.form is Form.KPACK:
-        yield "kpack", _since(lambda one: one.kpack)
-    version = bundle.version
-    if bundle.form is Form.CCOB and version in NEWEST.ccob:
-        yield f"CCOB version {version}", _since(lambda one: version in one.ccob)
+    since = read_since(bundle.form, bundle.version)
+    if since is not None and bundle.form is Form.KPACK:
+        yield "kpack", since
+    elif since is not None and bundle.form is Form.CCOB:
+        yield f"CCOB version {bundle.version}", since
+
+
+def read_since(form: str, version: int | None) -> Release | None:
+    """The first release that reads a container of that form; None where none does.
+
+    Whether it prefers what is in it to nothing is a question of targets.
+    """
+    if form == Form.OFFLOAD_BINARY:
+        return None
+    able = (one for one in RUNTIMES if _reads(one, form, version))
+    return next((one.since for one in able), None)
+
+
+def _reads(runtime: Runtime, form: str, version: int | None) -> bool:
+    if form == Form.KPACK:
+        return runtime.kpack
+    return version in runtime.ccob if form == Form.CCOB else True
 
 
 def _since(able: Callable[[Runtime], bool]) -> Release:

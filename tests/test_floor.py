@@ -3,6 +3,7 @@
 import pytest
 
 from kinspect import Severity
+from kinspect.needs import read_since
 from kinspect.runtime import NEWEST, runtime
 from kinspect.target import parse_required
 from tests.reading import judge
@@ -93,3 +94,20 @@ def test_the_newest_code_object_that_a_runtime_loads(abi, release, loads):
 
 def test_the_newest_runtime_is_the_default():
     assert runtime("99") is NEWEST
+
+
+@pytest.mark.parametrize(
+    ("form", "version", "release"),
+    [
+        ("plain", None, (6, 0)),
+        ("elf", None, (6, 0)),
+        ("ccob", 1, None),  # read as if it were version 2
+        ("ccob", 2, (6, 2)),
+        ("ccob", 3, (7, 0)),
+        ("ccob", 4, None),
+        ("kpack", None, (7, 12)),
+        ("offload-binary", 2, None),
+    ],
+)
+def test_the_first_release_that_reads_a_container(form, version, release):
+    assert read_since(form, version) == release

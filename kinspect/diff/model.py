@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kinspect.model import Unreadable
+from kinspect.needs import Release
 from kinspect.snapshot import BinaryRecord, Change, Lists, Resources, Snapshot
-
-Release = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)

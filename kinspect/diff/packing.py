@@ -3,9 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from kinspect.diff.model import Packing, Release, TargetDiff
-from kinspect.model import Form
-from kinspect.runtime import RUNTIMES, Runtime
+from kinspect.diff.model import Packing, TargetDiff
+from kinspect.needs import Release, read_since
 from kinspect.snapshot import BinaryRecord, UnitRecord
 
 
@@ -25,24 +24,10 @@ def form(unit: UnitRecord) -> str:
 
 
 def _floor(binary: BinaryRecord) -> Release | None:
-    """The first release that reads every bundle of a binary.
-
-    Whether it also prefers what is in them to nothing is a question of targets.
-    """
-    if not binary.units or any(u.form == Form.OFFLOAD_BINARY for u in binary.units):
-        return None
-    for runtime in RUNTIMES:
-        if all(_reads(runtime, unit) for unit in binary.units):
-            return runtime.since
-    return None
-
-
-def _reads(runtime: Runtime, unit: UnitRecord) -> bool:
-    if unit.form == Form.KPACK:
-        return runtime.kpack
-    if unit.form == Form.CCOB:
-        return unit.version in runtime.ccob
-    return True
+    """The first release that reads every bundle of a binary."""
+    found = [read_since(unit.form, unit.version) for unit in binary.units]
+    known = [since for since in found if since is not None]
+    return max(known) if known and len(known) == len(found) else None
 
 
 def targets(old: BinaryRecord, new: BinaryRecord) -> Iterator[TargetDiff]:

@@ -10,9 +10,10 @@ from kinspect.costs.measured import Measured
 from kinspect.costs.packings import NEWEST
 from kinspect.costs.repack import ZLIB_LEVEL, ZSTD_LEVEL, ZSTD_VERSION
 from kinspect.costs.tally import Dimension, Sum, Value
+from kinspect.model import Form
 from kinspect.names import demangle, escape
+from kinspect.needs import read_since
 from kinspect.render.words import count, size
-from kinspect.runtime import RUNTIMES
 
 PARTS: Final = {
     Part.KERNELS: "kernels: instructions and descriptors",
@@ -174,10 +175,11 @@ def notes(measured: Measured, look: Look) -> Iterator[str]:
         )
     changes = [one.change for one in trial.outcomes()]
     if any(one.level is not None for one in changes):
-        since = next(one for one in RUNTIMES if NEWEST in one.ccob)
+        major, minor = read_since(Form.CCOB, NEWEST) or (0, 0)
         yield (
-            f"zstd level N: bundles as CCOB version {NEWEST}, which {since.name} and newer"
-            f" read; clang's own level is {ZSTD_LEVEL}; this is zstd {ZSTD_VERSION}"
+            f"zstd level N: bundles as CCOB version {NEWEST}, which ROCm {major}.{minor}"
+            f" and newer read; clang's own level is {ZSTD_LEVEL};"
+            f" this is zstd {ZSTD_VERSION}"
         )
     if any(one.share for one in changes):
         yield (
