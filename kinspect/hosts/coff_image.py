@@ -156,12 +156,13 @@ class Coff:
 
     def symbol_at(self, index: int) -> tuple[Symbol | BigobjSymbol, str]:
         """Read a symbol and its name."""
-        if self.symbols is None:
+        if self.symbols is None or self.strings is None:
             message = "no symbol table"
             raise FormatError(message, self.view.where())
         record = self.symbols.read(self.symbol, index * size_of(self.symbol))
         if record.name.startswith(b"\0\0\0\0"):
-            return record, self._string(int.from_bytes(record.name[4:], "little"))
+            offset = int.from_bytes(record.name[4:], "little")
+            return record, _text_at(self.strings, offset)
         return record, decode(record.name.rstrip(b"\0"))
 
     def section_name(self, raw: bytes) -> str:
@@ -179,7 +180,7 @@ class Coff:
                 self.lacks(f"section name {decode(short)!r}", self.broken_symbols)
             return decode(short)
         if digits.isdigit():
-            return self._string(int(digits))
+            return _text_at(self.strings, int(digits))
         try:
             offset = base64.b64decode(b"AA" + digits.removeprefix(b"/"), validate=True)
         except binascii.Error:
@@ -187,14 +188,12 @@ class Coff:
         if not digits.startswith(b"/") or len(offset) != 6:
             message = f"section name {decode(short)!r} is no offset of a string"
             raise FormatError(message, self.view.where())
-        return self._string(int.from_bytes(offset, "big"))
+        return _text_at(self.strings, int.from_bytes(offset, "big"))
 
-    def _string(self, offset: int) -> str:
-        if self.strings is None:
-            message = "a long name, and no string table"
-            raise FormatError(message, self.view.where())
-        self.strings.require(offset, 1)
-        return self.strings.string(offset, LONGEST_NAME)
+
+def _text_at(strings: View, offset: int) -> str:
+    strings.require(offset, 1)
+    return strings.string(offset, LONGEST_NAME)
 
 
 # --- what it is ---------------------------------------------------------------------

@@ -7,10 +7,8 @@ records of both classes and byte orders.
 
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Final
 
-from elftools.common.exceptions import ELFError
 from elftools.common.utils import struct_parse
 from elftools.elf.structs import ELFStructs
 
@@ -146,37 +144,9 @@ def _data(image: Image) -> Iterator[Region]:
 # --- headers ------------------------------------------------------------------------
 
 
-class _Stream(io.BytesIO):
-    """A view as the file object that pyelftools wants."""
-
-    def __init__(self, view: View) -> None:
-        super().__init__()
-        self._view = view
-        self._at = 0
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._view)}
-        self._at = base[whence] + offset
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def read(self, size: int | None = -1) -> bytes:
-        left = max(len(self._view) - self._at, 0)
-        size = left if size is None or size < 0 else min(size, left)
-        data = bytes(self._view.bytes(self._at, size)) if size else b""
-        self._at += size
-        return data
-
-
-@contextmanager
-def _translated(view: View, what: str) -> Iterator[None]:
-    try:
-        yield
-    except ELFError as error:
-        message = f"{what}: {str(error) or 'truncated'}"
-        raise FormatError(message, view.where()) from error
+def _record(view: View, layout: Any, at: int) -> Any:
+    """A record of pyelftools."""
+    return struct_parse(layout, io.BytesIO(bytes(view.bytes(at, layout.sizeof()))))
 
 
 def read_image(view: View, limits: Limits = DEFAULT) -> Image:
@@ -192,9 +162,7 @@ def read_image(view: View, limits: Limits = DEFAULT) -> Image:
     bits, little = 32 * ident[4], ident[5] == 1
     structs = ELFStructs(little_endian=little, elfclass=bits)
     structs.create_basic_structs()
-    stream = _Stream(view)
-    with _translated(view, "ELF header"):
-        header = struct_parse(structs.Elf_Ehdr, stream, 0)
+    header = _record(view, structs.Elf_Ehdr, 0)
     structs.create_advanced_structs(
         header.e_type, header.e_machine, header.e_ident.EI_OSABI
     )
@@ -205,9 +173,9 @@ def read_image(view: View, limits: Limits = DEFAULT) -> Image:
         machine=str(header.e_machine),
         type=str(header.e_type),
     )
-    image.segments = list(_segments(view, header, structs, stream, limits))
+    image.segments = list(_segments(view, header, structs, limits))
     try:
-        image.sections = list(_sections(view, header, structs, stream, limits))
+        image.sections = list(_sections(view, header, structs, limits))
         for section in image.sections:
             if section.in_file:
                 view.require(section.offset, section.size)
@@ -229,13 +197,12 @@ def read_image(view: View, limits: Limits = DEFAULT) -> Image:
 
 
 def _segments(
-    view: View, header: Any, structs: ELFStructs, stream: _Stream, limits: Limits
+    view: View, header: Any, structs: ELFStructs, limits: Limits
 ) -> Iterator[Segment]:
     at, stride, count = header.e_phoff, header.e_phentsize, header.e_phnum
     _check_table(view, at, stride, count, structs.Elf_Phdr, "program headers", limits)
     for index in range(count):
-        with _translated(view, f"program header {index}"):
-            record = struct_parse(structs.Elf_Phdr, stream, at + index * stride)
+        record = _record(view, structs.Elf_Phdr, at + index * stride)
         yield Segment(
             str(record.p_type),
             record.p_flags,
@@ -247,22 +214,18 @@ def _segments(
 
 
 def _sections(
-    view: View, header: Any, structs: ELFStructs, stream: _Stream, limits: Limits
+    view: View, header: Any, structs: ELFStructs, limits: Limits
 ) -> Iterator[Section]:
     at, stride, count = header.e_shoff, header.e_shentsize, header.e_shnum
     if not at:
         return
     strings = header.e_shstrndx
     if not count or strings == 0xFFFF:  # SHN_XINDEX: section 0 holds the real ones
-        with _translated(view, "section header 0"):
-            first = struct_parse(structs.Elf_Shdr, stream, at)
+        first = _record(view, structs.Elf_Shdr, at)
         count = count or first.sh_size
         strings = first.sh_link if strings == 0xFFFF else strings
     _check_table(view, at, stride, count, structs.Elf_Shdr, "section headers", limits)
-    records = []
-    for index in range(count):
-        with _translated(view, f"section header {index}"):
-            records.append(struct_parse(structs.Elf_Shdr, stream, at + index * stride))
+    records = [_record(view, structs.Elf_Shdr, at + n * stride) for n in range(count)]
     if strings >= len(records):
         message = f"e_shstrndx {strings} names no section"
         raise FormatError(message, view.where(at))

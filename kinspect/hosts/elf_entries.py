@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from kinspect.hosts.elf_image import Image, Section
 from kinspect.hosts.elf_relocations import resolve
 from kinspect.limits import Limits
-from kinspect.model import Registration
+from kinspect.model import Registration, Unreadable
 from kinspect.view import U16, U32, U64, wire
 
 
@@ -78,9 +78,13 @@ def _entries(
     starts = [table.offset + index * stride for index in range(count)]
     names = resolve(image, [start + name_at for start in starts], limits)
     for start in starts:
-        pointer = names.get(start + name_at)
-        if pointer is None or pointer.offset is None:
-            continue
         entry = image.view.read(layout, start)
-        if isinstance(entry, EntryV19) or entry.kind in HIP:  # OpenMP shares the section
+        if isinstance(entry, Entry) and entry.kind not in HIP:  # OpenMP shares the section
+            continue
+        pointer = names.get(start + name_at)
+        if pointer is not None and pointer.offset is not None:
             yield image.view.string(pointer.offset, limits.entry_id * 16), entry
+        elif pointer is not None or any(entry):  # else padding
+            why = pointer.problem if pointer is not None else "nothing sets its pointer"
+            message = f"an entry of {table.name} without a name: {why}"
+            image.unreadable.append(Unreadable(message, image.view.where(start)))

@@ -90,8 +90,6 @@ class _Table(NamedTuple):
 
 def _tables(image: Image, limits: Limits) -> Iterator[_Table]:
     """Both symbol tables; without section headers, the one that the loader uses."""
-    if not image.hip_host:
-        return
     if not image.sections:
         yield from _dynamic(image, limits)
     for table in image.sections:

@@ -89,14 +89,12 @@ def _wrapper(image: Image, offset: int, pointer: Pointer) -> Wrapper:
     problem = pointer.problem
     if pointer.offset is not None:
         region = image.region_of(pointer.offset)
-        if region is None and image.relocatable:
-            problem = "it points at nothing in the file"
-        elif region is not None:
+        if region is None:
+            problem = f"file offset {pointer.offset:#x} lies in no section"
+        else:
             target = image.view.slice(
                 pointer.offset, region.end - pointer.offset, region.name
             )
-        else:
-            problem = f"file offset {pointer.offset:#x} lies in no segment"
     return Wrapper(
         offset,
         record.magic,

@@ -1,9 +1,11 @@
 """ELF hosts: wrappers, however their pointers are relocated, and what they lead to."""
 
+from io import BytesIO
 from itertools import product
 from struct import pack_into, unpack_from
 
 import pytest
+from elftools.elf.elffile import ELFFile
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +15,8 @@ from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Linkage
 from tests.reading import ends_well, flips, view
 from tests.writers import Host, Wrapper, bundle, offload_binary
+from tests.writers.elves import ALLOC, EXECUTE, NOBITS, Section
+from tests.writers.elves import elf as write_elf
 from tests.writers.hosts import FATBIN, HIPF, HIPK, SEGMENT
 from tests.writers.offload import Image
 
@@ -407,3 +411,226 @@ def test_names_are_found_wherever_a_piece_of_the_table_ends(step, monkeypatch):
         if b"__device_stub__" in name
     }
     assert found == expected
+
+
+# --- every class and byte order -------------------------------------------------------
+
+#: e_machine, class, order → the name of binutils (bfd, elf32-*.c and elf64-*.c)
+NAMED = {
+    (62, 64, True): "elf64-x86-64",
+    (183, 64, True): "elf64-littleaarch64",
+    (21, 64, True): "elf64-powerpcle",
+    (243, 64, True): "elf64-littleriscv",
+    (258, 64, True): "elf64-loongarch",
+    (3, 32, True): "elf32-i386",
+    (40, 32, True): "elf32-littlearm",
+}
+PREFIX = "__CLANG_OFFLOAD_BUNDLE__hip-amdgcn-amd-amdhsa--"
+CONTENT = {
+    ".hip_fatbin": "fatbins",
+    ".llvm.offloading": "offloading",
+    ".rocm_kpack_ref": "reference",
+    f"{PREFIX}gfx942": "bitcode",
+    f"{PREFIX}gfx950": "bitcode",
+    ".rodata": "data",
+    ".eh_frame": "",
+    ".text": "",
+}
+
+
+@given(
+    st.sampled_from([32, 64]),
+    st.booleans(),
+    st.sampled_from([(62, 3), (183, 2), (21, 3), (243, 3), (258, 3), (3, 3), (40, 1)]),
+    st.dictionaries(st.sampled_from(sorted(CONTENT)), st.binary(min_size=1, max_size=40)),
+    st.sampled_from([1, 4, 8, 16, 64]),
+)
+def test_what_was_written_is_read_in_every_class_and_byte_order(
+    bits, little, machine, parts, align
+):
+    e_machine, kind = machine
+    sections = [
+        Section(name, data, flags=ALLOC | EXECUTE * (name == ".text"), align=align)
+        for name, data in parts.items()
+    ]
+    data = write_elf(sections, bits=bits, little=little, machine=e_machine, kind=kind)
+    theirs = {s.name: s.data() for s in ELFFile(BytesIO(data)).iter_sections()}
+    assert {name: theirs[name] for name in parts} == parts
+    host = parse(data)
+    assert (host.unreadable, host.wrappers, host.needed) == ((), (), ())
+    assert host.relocatable is (kind == 1)
+    assert [bytes(one.bytes()) for one in host.fatbins] == [
+        parts[name] for name in parts if name == ".hip_fatbin"
+    ]
+    assert [bytes(one.bytes()) for one in host.offloading] == [
+        parts[name] for name in parts if name == ".llvm.offloading"
+    ]
+    assert {entry.target_name: bytes(one.bytes()) for entry, one in host.bitcode} == {
+        name.removeprefix(PREFIX): parts[name] for name in parts if name.startswith(PREFIX)
+    }
+    reference = host.reference
+    assert (reference and bytes(reference.bytes())) == parts.get(".rocm_kpack_ref")
+    assert {".rodata"} & parts.keys() <= {one.layer for one in host.data}
+    assert not {".eh_frame", ".text", ".hip_fatbin"} & {one.layer for one in host.data}
+    if (e_machine, bits, little) in NAMED:
+        assert host.format == NAMED[e_machine, bits, little]
+    else:
+        assert host.format.startswith(f"elf{bits}-")
+
+
+@pytest.mark.parametrize("little", [True, False])
+def test_a_host_of_32_bits_has_no_wrappers_of_hip(little):
+    """The runtime exists for 64 bits alone; what looks like a wrapper is told by nobody."""
+    record = b"FPIH\x01\0\0\0" + bytes(16)
+    sections = [Section(SEGMENT, record), Section(FATBIN, SMALL)]
+    host = parse(write_elf(sections, bits=32, little=little, machine=3))
+    assert (host.wrappers, host.stubs) == ((), frozenset())
+    assert [bytes(one.bytes()) for one in host.fatbins] == [SMALL]
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_without_section_headers_the_segment_is_all_there_is(bits):
+    data = write_elf([Section(".x", b"content")], bits=bits, headers=False)
+    (part,) = parse(data).data
+    assert bytes(part.bytes()).endswith(b"content")
+    assert part.layer == "segment 0"
+
+
+def test_a_section_without_bytes_keeps_its_place_and_name():
+    parts = [
+        Section(".hip_fatbin", type=NOBITS, size=4096),
+        Section(f"{PREFIX}gfx942", type=NOBITS, size=9),
+    ]
+    data = write_elf(parts)
+    host = parse(data)
+    assert host.hollow is not None
+    assert (host.hollow.layer, host.hollow.offset) == (FATBIN, 64 + 56)
+    assert [(e.target_name, len(one)) for e, one in host.bitcode] == [("gfx942", 0)]
+    assert parse(write_elf([Section(".hip_fatbin", type=NOBITS)])).hollow is None
+
+
+@pytest.mark.parametrize(
+    ("at", "letter", "value", "message"),
+    [
+        (58, "H", 63, "section headers of 63 bytes, expected 64"),
+        (62, "H", 3, "e_shstrndx 3 names no section"),
+        (62, "H", 0xFFFE, "e_shstrndx 65534 names no section"),
+    ],
+)
+def test_section_headers_that_contradict_are_told(at, letter, value, message):
+    data = bytearray(write_elf([Section(".x", b"content")]))
+    pack_into(f"<{letter}", data, at, value)
+    (told,) = parse(bytes(data)).unreadable
+    assert message in told.message
+
+
+def test_program_headers_that_are_too_short_are_refused():
+    data = bytearray(write_elf([Section(".x", b"content")]))
+    pack_into("<H", data, 54, 55)
+    with pytest.raises(FormatError, match="program headers of 55 bytes, expected 56"):
+        parse(bytes(data))
+    pack_into("<HH", data, 54, 0, 0)  # no headers need no size
+    assert parse(bytes(data)).unreadable == ()
+
+
+# --- wrappers and symbols, written and read -------------------------------------------
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, len(PAIR) - 1),
+            st.sampled_from(["relative", "symbolic", "relr"]),
+            st.sampled_from([HIPF, HIPK]),
+            st.integers(0, 2**64 - 1),
+            st.integers(0, 40),
+        ),
+        max_size=70,
+    ),
+    st.sampled_from(["x86-64", "aarch64"]),
+    st.booleans(),
+    st.sampled_from([8, 16, 64, 4096]),
+    st.dictionaries(st.sampled_from([".data", ".data.rel.ro"]), st.binary(max_size=40)),
+    st.booleans(),
+)
+def test_wrappers_that_were_written_are_read(
+    rows, machine, sections, align, variables, exec_
+):
+    wrappers = [
+        Wrapper(
+            at, FATBIN, "in-place" if exec_ else by, magic, reserved=reserved,
+            symbol=f"s{number}", addend=addend if by == "symbolic" and not exec_ else 0,
+        )
+        for number, (at, by, magic, reserved, addend) in enumerate(rows)
+    ]  # fmt: skip
+    built = Host(
+        PAIR, wrappers, machine, "exec" if exec_ else "dyn", sections,
+        variables=variables, align=align,
+    ).build()  # fmt: skip
+    host = parse(built.data)
+    assert pointed(host) == [built.place[FATBIN] + one.at for one in wrappers]
+    assert [(w.offset, w.magic, w.version, w.reserved) for w in host.wrappers] == [
+        (built.place[SEGMENT] + 24 * number, one.magic, 1, one.reserved)
+        for number, one in enumerate(wrappers)
+    ]
+    assert host.unreadable == ()
+
+
+STUBS = st.lists(
+    st.sampled_from(
+        ["_Z4mainv", "_Z21__device_stub__kernelPi", "_ZN1a18__device_stub__bEv"]
+    ),
+    unique=True,
+)
+
+
+@given(STUBS, st.sampled_from(["sysv", "gnu"]), st.lists(st.text("abc"), max_size=2))
+def test_stubs_of_a_stripped_host_are_counted_by_its_hash_table(names, kind, needed):
+    functions = [f"{name}{number}" for number, name in enumerate(names * 3)]
+    host = parse(
+        Host(
+            PAIR, [Wrapper()], functions=functions, hash=kind, sections=False, needed=needed
+        ).build().data
+    )  # fmt: skip
+    assert host.stubs == {one for one in functions if "__device_stub__" in one}
+    assert host.unreadable == ()
+
+
+def test_a_stripped_host_without_a_hash_table_tells_no_symbols():
+    stub = "_Z21__device_stub__kernelPi"
+    assert parse(Host(PAIR, functions=[stub]).build().data).stubs == {stub}
+    stripped = Host(PAIR, functions=[stub], sections=False)
+    assert parse(stripped.build().data).stubs == frozenset()
+
+
+@pytest.mark.parametrize("buckets", [1, 2, 3, 7])
+@pytest.mark.parametrize("first", [1, 2, 4])
+@pytest.mark.parametrize("count", [3, 4, 9])
+def test_a_gnu_hash_table_ends_with_its_last_chain(buckets, first, count):
+    """Symbols before the first hashed one count too; a bucket may be empty, or all are."""
+    names = [f"_Z{n}__device_stub__" for n in range(count)]
+    spec = Host(PAIR, functions=names, hash="gnu", gnu=(buckets, first), sections=False)
+    assert parse(spec.build().data).stubs == set(names)
+
+
+@pytest.mark.parametrize("kind", ["sysv", "gnu"])
+def test_a_hash_table_that_lies_ends_in_an_error(kind):
+    """More symbols than there are bytes, or than the limit."""
+    names = [f"_Z{n}__device_stub__" for n in range(9)]
+    built = Host(PAIR, functions=names, hash=kind, sections=False).build()
+    at = built.place[".hash" if kind == "sysv" else ".gnu.hash"]
+    for value in (10**6, 2**32 - 1):
+        data = bytearray(built.data)
+        # the number of chains; the first symbol of a bucket
+        pack_into("<I", data, at + (4 if kind == "sysv" else 16 + 24), value)
+        with pytest.raises(FormatError):
+            parse(bytes(data))
+    with pytest.raises(LimitExceeded, match="symbols is"):
+        parse(built.data, Limits(symbols=8))
+    assert len(parse(built.data, Limits(symbols=10)).stubs) == 9
+
+
+def test_more_buckets_than_the_limit_of_symbols():
+    spec = Host(PAIR, functions=["_Z1f"], hash="gnu", gnu=(50, 1), sections=False)
+    with pytest.raises(LimitExceeded, match="symbols is 50"):
+        parse(spec.build().data, Limits(symbols=49))

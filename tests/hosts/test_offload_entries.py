@@ -80,3 +80,35 @@ def test_a_part_of_a_row_at_the_end_is_no_row():
     spec = {"llvm_offload_entries": newer(0)[:-1]}
     host = elf.parse(view(Host(FATBIN, type="exec", variables=spec).build().data))
     assert host.registration.kernels == ()
+
+
+def host_of(section, row):
+    spec = Host(FATBIN, type="exec", variables={section: row})
+    return elf.parse(view(spec.build().data))
+
+
+@pytest.mark.parametrize(
+    ("section", "entry", "name_at"),
+    [("llvm_offload_entries", newer, 24), ("hip_offloading_entries", older, 8)],
+)
+def test_an_entry_whose_name_leads_nowhere_is_told(section, entry, name_at):
+    """What it registers is not known: no kernel less, but one that can't be judged."""
+    host = host_of(section, entry(0x7FFF_0000))
+    assert host.registration.kernels == ()
+    (told,) = host.unreadable
+    assert "0x7fff0000 has no bytes in the file" in told.message
+    assert section in told.message
+    row = bytearray(entry(0))
+    row[-16:] = b"\1" * 16  # some other field is set, and nothing sets the name
+    (told,) = host_of(section, bytes(row)).unreadable
+    assert "nothing sets its pointer" in told.message
+
+
+@pytest.mark.parametrize("section", ["llvm_offload_entries", "hip_offloading_entries"])
+def test_zeros_between_entries_are_padding(section):
+    host = host_of(section, bytes(112))
+    assert (host.registration.kernels, host.unreadable) == ((), ())
+
+
+def test_an_entry_of_another_language_may_have_no_name():
+    assert host_of("llvm_offload_entries", newer(0x7FFF_0000, kind=1)).unreadable == ()

@@ -20,6 +20,8 @@ WRITE, ALLOC, EXECUTE, EXCLUDE = 1, 2, 4, 0x80000000
 LOADED, READ_ONLY, WRITABLE, REFERENCE = 0, 1, 2, 3
 #: what a split for kpack puts in place of the device code
 KPACK_REFERENCE = ".rocm_kpack_ref"
+HASHES = {"sysv": ".hash", "gnu": ".gnu.hash"}
+HASH_TAGS = {".hash": 4, ".gnu.hash": 0x6FFFFEF5}
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,10 @@ class Host:
     needed: Sequence[str] = ()
     #: functions that it defines, in `.dynsym`
     functions: Sequence[str | bytes] = ()
+    #: the hash table of its symbols: `sysv`, `gnu`, or none
+    hash: str = ""
+    #: buckets of a GNU hash table, and its first symbol
+    gnu: tuple[int, int] = (2, 1)
     align: int = 16
     nobits: bool = False
     wrapper_section: str = SEGMENT
@@ -236,8 +242,12 @@ class _Image(_Writer):
         if relr:
             size = 8 * (1 + len(relr))
             self.add(".relr.dyn", RELR, ALLOC, bytes(size), segment=LOADED, entry=8)
+        if self.spec.hash:
+            gnu = self.spec.hash == "gnu"
+            table = gnu_hash(names, *self.spec.gnu) if gnu else sysv_hash(1 + len(names))
+            self.add(HASHES[self.spec.hash], 5, ALLOC, table, segment=LOADED)
         self.add_common()
-        count = len(self.spec.needed) + 10
+        count = len(self.spec.needed) + 12
         self.add(
             ".dynamic", DYNAMIC, ALLOC | WRITE, bytes(16 * count),
             segment=WRITABLE, link=".dynstr", entry=16,
@@ -316,6 +326,9 @@ class _Image(_Writer):
             tags += [(7, address[".rela.dyn"]), (8, size[".rela.dyn"]), (9, 24)]
         if ".relr.dyn" in size:
             tags += [(36, address[".relr.dyn"]), (35, self.relr_size), (37, 8)]
+        if self.spec.hash:
+            name = HASHES[self.spec.hash]
+            tags.append((HASH_TAGS[name], address[name]))
         dynamic = self.part(".dynamic").data
         for index, tag in enumerate(tags):
             pack_into("<qQ", dynamic, 16 * index, *tag)
@@ -385,3 +398,32 @@ def relr_words(addresses: Sequence[int]) -> list[int]:
             words.append(bitmap << 1 | 1)
             base += 63 * 8
     return words
+
+
+def sysv_hash(count: int) -> bytes:
+    """System V ABI, "Hash Table": one bucket that holds nothing, a chain each symbol."""
+    return pack("<3I", 1, count, 0) + bytes(4 * count)
+
+
+def gnu_hash(names: Sequence[str | bytes], buckets: int, first: int) -> bytes:
+    """DT_GNU_HASH (binutils, elflink.c), of the symbols from the number `first` on.
+
+    Buckets, the first symbol, words and shift of the Bloom filter; the filter; a bucket
+    names its first symbol, and the chain goes on until a hash whose lowest bit is set.
+    Symbols go to buckets by their place here: no reader of names would find them.
+    """
+    hashes = []
+    for name in names[first - 1 :]:
+        value = 5381
+        for byte in name if isinstance(name, bytes) else name.encode():
+            value = (value * 33 + byte) & 0xFFFFFFFF
+        hashes.append(value & ~1)
+    each = -(-len(hashes) // buckets)
+    starts = [n if n < len(hashes) else -first for n in range(0, each * buckets, each or 1)]
+    starts += [-first] * (buckets - len(starts))
+    for start in starts:
+        if start >= 0:
+            hashes[min(start + each, len(hashes)) - 1] |= 1
+    bloom = bytes(8 * 3)
+    head = pack("<4I", buckets, first, 3, 6) + bloom
+    return head + pack(f"<{buckets + len(hashes)}I", *(first + n for n in starts), *hashes)
