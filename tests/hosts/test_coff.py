@@ -297,6 +297,58 @@ def test_wrappers_are_found_in_a_merged_section():
     assert found.offset == 0x200 + 0x40
 
 
+def test_the_magic_of_a_wrapper_counts_where_a_wrapper_fits():
+    """Aligned to a pointer, and whole: else it is other data, whatever is relocated."""
+    record = wrapper(BASE + 0x2000)
+    content = bytes(4) + record + bytes(4) + record + bytes(0x1C0)
+    assert len(content) == 0x1F8
+    data = image(
+        Part(b".rdata", content + record[:8]),
+        Part(b".hip_fat", BUNDLE),
+        Part(b".reloc", relocs(0x100C, 0x1028, 0x1200), DISCARDABLE),
+        directories={5: (0x3000, 16)},
+    )
+    assert [one.offset for one in parse(data).wrappers] == [0x200 + 32]
+
+
+def test_wrappers_that_no_name_tells_are_looked_for_in_data_alone():
+    record = wrapper(BASE + 0x4000)
+    data = image(
+        Part(b".text", record, CODE),
+        Part(b".hip_fat", record),
+        Part(b".rsrc", record, DISCARDABLE),
+        Part(b".rdata", record),
+        Part(b".reloc", relocs(0x1008, 0x2008, 0x3008, 0x4008), DISCARDABLE),
+        directories={5: (0x5000, len(relocs(0x1008, 0x2008, 0x3008, 0x4008)))},
+    )
+    assert [one.offset for one in parse(data).wrappers] == [data.rindex(record)]
+
+
+def test_base_relocations_of_other_pages_and_places_are_passed_over():
+    table = relocs(0x5000, 0x6008, 0x2010, 0x2018)
+    data = image(
+        Part(b".text", b"\xc3", CODE),
+        Part(b".hipFatB", wrapper(BASE + 0x3000)),
+        Part(b".hip_fat", BUNDLE),
+        Part(b".reloc", table + relocs(0x2008), DISCARDABLE),
+        directories={5: (0x4000, len(table) + 12)},
+    )
+    assert [one.problem for one in parse(data).wrappers] == [""]
+
+
+@pytest.mark.parametrize("size", [0, 7])
+def test_a_block_of_base_relocations_is_at_least_its_header(size):
+    data = image(
+        Part(b".hipFatB", wrapper(BASE + 0x2000)),
+        Part(b".hip_fat", BUNDLE),
+        Part(b".reloc", pack("<2I", 0x1000, size) + relocs(0x1008), DISCARDABLE),
+        directories={5: (0x3000, 20)},
+    )
+    host = parse(data)
+    assert f"block of {size} bytes, expected at least 8" in host.unreadable[0].message
+    assert [one.target for one in host.wrappers] == [None]
+
+
 def test_a_32_bit_image():
     data = image(
         Part(b".hipFatB", pack("<4I", HIPF, 1, 0x402000, 3)),
@@ -358,6 +410,30 @@ def test_libraries_loaded_when_called_are_needed_too():
     )
     # twice the same, and a size of 0, as some linkers leave it
     assert parse(data).needed == ("amdhip64_7.dll", "rocblas.dll")
+
+
+def test_imports_may_end_with_their_section():
+    """The loader maps zeros behind the bytes of the file: a null entry."""
+    imports = pack("<5I", 1, 0, 0, 0x2000, 1) * 128  # 5 × 512 bytes
+    data = image(
+        Part(b".idata", imports),
+        Part(b".rdata", b"amdhip64_7.dll\0"),
+        directories={1: (0x1000, 0)},
+    )
+    host = parse(data)
+    assert (host.needed, host.unreadable) == (("amdhip64_7.dll",), ())
+
+
+def test_more_imports_than_the_limit_of_headers():
+    imports = pack("<5I", 1, 0, 0, 0x2000, 1) * 5 + bytes(20)
+    data = image(
+        Part(b".idata", imports),
+        Part(b".rdata", b"a.dll\0"),
+        directories={1: (0x1000, 0)},
+    )
+    assert parse(data, Limits(headers=5)).needed == ("a.dll",)
+    (told,) = parse(data, Limits(headers=4)).unreadable
+    assert told.limit == "headers"
 
 
 @pytest.mark.parametrize(
@@ -549,6 +625,18 @@ def test_a_relocation_may_name_no_symbol():
     assert found.problem.startswith("it points at a symbol: needs 18 bytes")
 
 
+def test_relocations_of_other_places_are_passed_over():
+    others = pack("<2IH", 0, 1, 1) + pack("<2IH", 32, 1, 1)
+    data = obj(
+        Part(b"/4", wrapper(0), relocations=others + pack("<2IH", 8, 0, 1)),
+        Part(b".rdata", BUNDLE, relocations=pack("<2IH", 8, 1, 1)),
+        symbols=((b".rdata", 0, 2), (b"wrong", 0, 1)),
+        strings=b".hipFatBinSegment\0",
+    )
+    (found,) = parse(data).wrappers
+    assert (found.symbol, found.target.layer) == (".rdata", ".rdata")
+
+
 def test_relocations_beyond_the_count_of_16_bits():
     # IMAGE_SCN_LNK_NRELOC_OVFL: the first holds the count, itself included
     extra = pack("<2IH", 2, 0, 0) + pack("<2IH", 8, 0, 1)
@@ -599,6 +687,78 @@ def test_an_object_without_symbols():
     pack_into("<I", data, len(data) - 4 - 10, 8)
     (found,) = parse(bytes(data)).wrappers
     assert found.problem == "it points at a symbol: no symbol table"
+
+
+# --- what was written is read -----------------------------------------------------------
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 0x1FF), st.sampled_from([HIPF, HIPK]), st.integers(0, 2**32 - 1)
+        ),
+        min_size=1,
+        max_size=40,
+    ),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from([b".hipFatB", b".rdata"]),
+    st.sampled_from([0x80, 0x88, 0x100]),
+    st.integers(0, 5),
+)
+def test_wrappers_that_were_written_are_read(rows, pe32, moves, home, stub, gaps):
+    base, layout, kind = (0x400000, "<4I", 3) if pe32 else (BASE, "<2I2Q", 10)
+    size = 16 if pe32 else 24
+    records = b""
+    places = []
+    for at, magic, reserved in rows:
+        places.append(len(records))
+        records += pack(layout, magic, 1, base + 0x2000 + at, reserved)
+        records += bytes((4 if pe32 else 8) * gaps)
+    table = relocs(*(0x1008 + place for place in places), kind=kind)
+    data = image(
+        Part(home, records),
+        Part(b".hip_fat", bytes(0x200)),
+        Part(b".reloc", table, DISCARDABLE),
+        pe32=pe32,
+        base=base,
+        machine=0x14C if pe32 else 0x8664,
+        stub=stub,
+        dll_flags=0x40 * moves,
+        directories={5: (0x3000, len(table))},
+    )
+    host = parse(data)
+    start = host.fatbins[0].start
+    assert [
+        (one.target and one.target.start - start, one.magic, one.reserved)
+        for one in host.wrappers
+    ] == rows
+    assert [one.offset - host.wrappers[0].offset for one in host.wrappers] == places
+    assert host.unreadable == ()
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([b".rdata", b"/4", b"//AAAAAE", b".data$x", b".text"]),
+            st.binary(min_size=1, max_size=40),
+        ),
+        max_size=6,
+    ),
+    st.booleans(),
+    st.sampled_from([0x8664, 0xAA64, 0x14C]),
+)
+def test_sections_of_an_object_that_were_written_are_read(parts, bigobj, machine):
+    written = [Part(name, data, CODE if name == b".text" else DATA) for name, data in parts]
+    data = obj(*written, strings=b".hip_fatbin\0", machine=machine, bigobj=bigobj)
+    host = parse(data)
+    assert [bytes(one.bytes()) for one in host.fatbins] == [
+        content for name, content in parts if name.startswith(b"/")
+    ]
+    assert [(one.layer.encode(), bytes(one.bytes())) for one in host.data] == [
+        one for one in parts if one[0] in {b".rdata", b".data$x"}
+    ]
+    assert (host.relocatable, host.unreadable) == (True, ())
 
 
 # --- what it is ---------------------------------------------------------------------
