@@ -40,6 +40,7 @@ def members(view: View, context: Context) -> Iterator[Part]:
     """Every member but the symbol tables, each with its own name."""
     names: View | None = None
     path = view.path
+    tables = True
     try:
         for name, body, size, stored in _slots(view):
             path = view.path
@@ -47,7 +48,9 @@ def members(view: View, context: Context) -> Iterator[Part]:
                 names = view.slice(body, size)
                 continue
             full = _full_name(name, names, view, body)
-            if name in TABLES or full in TABLES:
+            # they come first; what goes by such a name later on is what it is
+            tables = tables and (name in TABLES or full in TABLES)
+            if tables:
                 continue
             path = f"{view.path}{SEPARATOR}{full}"
             context.count(Where(path))
@@ -96,7 +99,7 @@ def _full_name(name: str, names: View | None, view: View, body: int) -> str:
         return decode(bytes(view.bytes(body, length)).rstrip(b"\0"))
     if name.startswith("/") and name not in TABLES:
         name = _long_name(names, _digits(name[1:], view, body), view)
-    return name.rstrip("/")
+    return name.rstrip("/") or name
 
 
 def _number(header: Header, view: View, at: int) -> int:

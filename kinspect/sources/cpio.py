@@ -20,6 +20,7 @@ STRIPPED: Final = b"07070X"
 TRAILER: Final = "TRAILER!!!"
 #: digits of a number, and how many numbers stand in a header
 DIGITS: Final = 8
+HEXADECIMAL: Final = b"0123456789abcdefABCDEF"
 FIELDS: Final = 13
 #: which of them
 MODE, SIZE, NAME_SIZE = 1, 6, 11
@@ -137,11 +138,10 @@ class Cpio:
         return data
 
     def _number(self, digits: bytes) -> int:
-        try:
-            return int(digits, 16)
-        except ValueError as error:
+        if digits.strip(HEXADECIMAL):  # int() would take signs and spaces too
             message = f"payload: {digits!r} is no number"
-            raise FormatError(message, self._view.where()) from error
+            raise FormatError(message, self._view.where())
+        return int(digits, 16)
 
 
 def relative(name: str) -> str:

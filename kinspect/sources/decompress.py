@@ -5,12 +5,11 @@ Source: RFC 1952 (gzip); the others are known to libraries.
 
 import bz2
 import gzip
-import io
 import lzma
 import zlib
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import BinaryIO, Final, Protocol, cast
+from typing import BinaryIO, Final, Protocol, Self, cast
 
 import zstandard
 
@@ -77,7 +76,7 @@ def compressor(view: View) -> Inflate | None:
     return next((open_ for m, open_ in COMPRESSORS.items() if view.startswith(m)), None)
 
 
-class Inflated(io.RawIOBase):
+class Inflated:
     """An inflating stream that is held to the limits, and can be looked ahead in.
 
     A read may give less than was asked for, though never nothing before the end.
@@ -85,7 +84,6 @@ class Inflated(io.RawIOBase):
     """
 
     def __init__(self, view: View, context: Context, open_: Inflate) -> None:
-        super().__init__()
         self._inner = open_(cast("BinaryIO", Stream(view)))
         self._view = view
         self._limits = context.limits
@@ -93,6 +91,12 @@ class Inflated(io.RawIOBase):
         self._count = 0
         #: whether an error has ended the stream
         self.failed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._inner.close()
 
     def peek(self, size: int) -> bytes:
         """The next `size` bytes, fewer at the end; they are read again afterwards."""
@@ -103,9 +107,7 @@ class Inflated(io.RawIOBase):
             self._head += more
         return self._head
 
-    def read(self, size: int | None = -1) -> bytes:
-        if size is None or size < 0:
-            size = self._limits.member + 1
+    def read(self, size: int) -> bytes:
         if self._head:
             data, self._head = self._head[:size], self._head[size:]
             return data
@@ -116,10 +118,6 @@ class Inflated(io.RawIOBase):
         self._head = b""
         while self._next(1 << 20):
             pass
-
-    def close(self) -> None:
-        self._inner.close()
-        super().close()
 
     def _next(self, size: int) -> bytes:
         self.failed = True  # until all went well

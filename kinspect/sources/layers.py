@@ -108,7 +108,7 @@ def _checked(layer: Layer, view: View, context: Context) -> Iterator[Unreadable]
     try:
         if layer.digest:
             check_blob(view, layer.digest, layer.size)
-        elif layer.diff_id:
+        else:
             _check_diff_id(view, layer.diff_id, context)
     except KinspectError as error:
         yield unreadable(error, view.path)

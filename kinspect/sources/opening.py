@@ -146,11 +146,13 @@ def _zip(view: View, context: Context) -> Iterator[Part]:
     if zip.is_conda(info.filename for info in infos):
         return packages.conda(view, infos, context)
     if context.wheels is not None and zip.is_wheel(info.filename for info in infos):
-        return _wheel(view, infos, context)
+        return _wheel(view, infos, context, context.wheels)
     return zip.members(view, infos, context)
 
 
-def _wheel(view: View, infos: list["zipfile.ZipInfo"], context: Context) -> Iterator[Part]:
+def _wheel(
+    view: View, infos: list["zipfile.ZipInfo"], context: Context, wheels: list[Wheel]
+) -> Iterator[Part]:
     """The members of a wheel; on the way, what it says of itself.
 
     Whether that can be read matters where the wheel itself is judged, and not where its
@@ -164,8 +166,7 @@ def _wheel(view: View, infos: list["zipfile.ZipInfo"], context: Context) -> Iter
         if context.record:
             yield unreadable(error, view.path)
     else:
-        if context.wheels is not None:
-            context.wheels.append(found)
+        wheels.append(found)
         yield from lost
     yield from zip.members(view, infos, context)
 
@@ -218,10 +219,12 @@ def _inner(view: View, context: Context) -> Iterator[Part] | None:
         return rpm.members(view, context)
     if ar.is_ar(view) and not ar.is_deb(view):
         return ar.members(view, context)
-    from kinspect.sources import packages, tarballs  # noqa: PLC0415
+    from kinspect.sources import decompress, packages, tarballs  # noqa: PLC0415
 
     if ar.is_deb(view):
         return packages.deb(view, context)
-    if magic.is_tar(head):
+    # a tar may start with a name that looks like a compressor's magic
+    open_ = None if magic.is_tar(head) else decompress.compressor(view)
+    if open_ is None:
         return tarballs.plain(view, context)
-    return tarballs.compressed(view, context)
+    return tarballs.compressed(view, context, open_)

@@ -4,7 +4,6 @@ Source: POSIX, pax interchange format; GNU tar manual. The standard library read
 headers. Files of a plain tar are views of it; those of a compressed one are read in turn.
 """
 
-import io
 import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -99,20 +98,19 @@ class _Header(tarfile.TarInfo):
 END: Final = bytes(3 * 512)
 
 
-class _Ended(io.RawIOBase):
+class _Ended:
     """An inflating stream with an end of a tar behind it."""
 
     def __init__(self, inner: Inflated) -> None:
-        super().__init__()
         self._inner = inner
         #: how much was read, and what is left of the end
         self.size = 0
         self._end = END
 
-    def read(self, size: int | None = -1) -> bytes:
+    def read(self, size: int) -> bytes:
         data = self._inner.read(size)
         self.size += len(data)
-        if not data and size:
+        if not data:
             data, self._end = self._end[:size], self._end[size:]
         return data
 
@@ -141,7 +139,7 @@ class Tar:
         #: of the current entry, when it comes from a stream: its file, and what was read
         self._file: BinaryIO | None = None
         self._head = b""
-        self._info: tarfile.TarInfo | None = None
+        self._info: tarfile.TarInfo
 
     @property
     def lost(self) -> bool:
@@ -192,12 +190,7 @@ class Tar:
         return View(Memory(target), path)
 
     def _open(self, entry: Entry) -> BinaryIO:
-        info = entry.sparse or self._info
-        file = None if info is None else self._archive.extractfile(info)
-        if file is None:
-            message = "no file that could be read"
-            raise FormatError(message, self.view.where(entry.offset))
-        return cast("BinaryIO", file)
+        return tarfile.ExFileObject(self._archive, entry.sparse or self._info)
 
 
 def file(tar: Tar, entry: Entry, path: str, context: Context) -> Iterator[Part]:

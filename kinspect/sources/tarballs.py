@@ -5,8 +5,8 @@ from itertools import chain
 from typing import Final
 
 from kinspect.errors import FormatError, KinspectError, Where
-from kinspect.sources import decompress, image, magic
-from kinspect.sources.decompress import Inflated
+from kinspect.sources import image, magic
+from kinspect.sources.decompress import Inflate, Inflated
 from kinspect.sources.documents import DOCKER, LAYOUT
 from kinspect.sources.member import SEPARATOR, Context, Member, Part
 from kinspect.sources.spool import spooled
@@ -42,11 +42,8 @@ def plain(view: View, context: Context) -> Iterator[Part]:
     yield from problems
 
 
-def compressed(view: View, context: Context) -> Iterator[Part]:
+def compressed(view: View, context: Context, open_: Inflate) -> Iterator[Part]:
     """The members of a compressed tar, or the one file that was compressed."""
-    open_ = decompress.compressor(view)
-    if open_ is None:
-        return
     try:
         with Inflated(view, context, open_) as stream:
             if not magic.is_tar(stream.peek(HEAD)):

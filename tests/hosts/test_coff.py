@@ -708,7 +708,6 @@ def test_an_object_without_symbols():
 )
 def test_wrappers_that_were_written_are_read(rows, pe32, moves, home, stub, gaps):
     base, layout, kind = (0x400000, "<4I", 3) if pe32 else (BASE, "<2I2Q", 10)
-    size = 16 if pe32 else 24
     records = b""
     places = []
     for at, magic, reserved in rows:

@@ -63,15 +63,17 @@ def rpm_header(tags: Mapping[int, tuple[int, Any]]) -> bytes:
     return head + index + store
 
 
-def rpm_package(payload: bytes, tags: Mapping[int, tuple[int, Any]]) -> bytes:
-    """Lead, signature, header, payload."""
+def rpm_package(
+    payload: bytes, tags: Mapping[int, tuple[int, Any]], signature: str = "odd"
+) -> bytes:
+    """Lead, signature, header, payload; `signature` is some text of any length."""
     lead = (
         b"\xed\xab\xee\xdb\x03\x00" + struct.pack(">HH", 0, 1) + b"x-1-1".ljust(66, b"\0")
     )
     lead = (lead + struct.pack(">HH", 1, 5)).ljust(96, b"\0")
-    signature = rpm_header({1000: (INT32, 0), 1004: (STRING, "odd")})
-    signature += bytes(-len(signature) % 8)
-    return lead + signature + rpm_header(tags) + payload
+    signed = rpm_header({1000: (INT32, 0), 1004: (STRING, signature)})
+    signed += bytes(-len(signed) % 8)
+    return lead + signed + rpm_header(tags) + payload
 
 
 def rpm(
@@ -81,6 +83,7 @@ def rpm(
     compressor: str = "",
     digest: bool = True,
     stripped: bool = False,
+    signature: str = "odd",
     **more: tuple[int, Any],
 ) -> bytes:
     """A package of these files."""
@@ -117,7 +120,7 @@ def rpm(
         tags[5092] = (STRING_ARRAY, [hashlib.sha256(payload).hexdigest()])
         tags[5093] = (INT32, [8])
     tags |= {int(tag.removeprefix("tag")): value for tag, value in more.items()}
-    return rpm_package(payload, tags)
+    return rpm_package(payload, tags, signature)
 
 
 def ar(files: Mapping[str, bytes]) -> bytes:
