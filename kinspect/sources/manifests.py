@@ -84,7 +84,10 @@ def images(
             yield found
     if DOCKER in names:
         for found in reader.saved():
-            if isinstance(found, Unreadable) or found.digest not in known:
+            if isinstance(found, Unreadable):
+                yield found
+            elif found.digest not in known:
+                known.add(found.digest)
                 yield found
 
 
@@ -124,7 +127,11 @@ class _Reader:
 
     def _has(self, one: Descriptor) -> bool:
         try:
-            with self._store.open(blob_name(one.digest, Where(""))):
+            name = blob_name(one.digest, Where(""))
+        except FormatError:
+            return True  # whoever reads it is told
+        try:
+            with self._store.open(name):
                 return True
         except KinspectError:
             # without a platform, nothing explains why it is not there

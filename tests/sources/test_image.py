@@ -311,6 +311,29 @@ def test_a_layer_may_lack_its_end_but_no_bytes(tmp_path, form):
         assert broken, end
 
 
+@pytest.mark.parametrize(
+    ("name", "deleted"),
+    [(".wh..hidden", ".hidden"), (".wh..wh", ".wh"), (".wh..wha", ".wha"),
+     ("d/.wh..wh.x", "d/.wh.x"), ("d/.wh..wh.aufs", "d/.wh.aufs"), (".wh.x", "x"),
+     ("d/.wh..opq", "d/.opq")],
+)  # fmt: skip
+def test_a_whiteout_deletes_what_its_name_says(tmp_path, name, deleted):
+    """AUFS keeps `.wh..wh.` at the root for itself; below, it is a whiteout like others."""
+    lower = {deleted: b"1", f"{deleted}y": b"2"}
+    if ".wh." in deleted:  # no layer can hold such a file: the mark alone must do no harm
+        lower = {"x": b"1"}
+    expected = {key: content for key, content in lower.items() if key != deleted}
+    assert view(tmp_path, lower, {name: b""}) == (expected, [])
+
+
+@pytest.mark.parametrize("name", [".wh..wh.x", ".wh..wh..", ".wh..wh.plnk/a/b"])
+def test_what_starts_like_a_mark_of_aufs_deletes_nothing(tmp_path, name):
+    lower = {".wh.x": b"no whiteout of the base", "x": b"1", "a": b"2"}
+    found, broken = view(tmp_path, {"x": b"1", "a": b"2"}, {name: b""})
+    assert (found, broken) == ({"x": b"1", "a": b"2"}, [])
+    assert lower
+
+
 NAMES = st.sampled_from(["a", "b", "d", "d/a", "d/b", "d/e", "d/e/a", "e", "e/a"])
 MARKS = st.sampled_from([".wh.a", ".wh.d", "d/.wh.a", "d/.wh.e", "d/.wh..wh..opq", ".wh.e"])
 
@@ -592,6 +615,158 @@ def test_names_that_lead_out_of_the_layout_are_told(tmp_path):
         found, broken = read(path)
         assert found == {}
         assert ["leads outside" in part.message for part in broken] == [True]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"a/layer.tar": "b/layer.tar", "b/layer.tar": "a/layer.tar"},
+        {"a/layer.tar": "../../layer.tar"},
+        {"a/layer.tar": "../b"},
+    ],
+    ids=["circle", "out", "directory"],
+)
+@pytest.mark.parametrize("symbolic", [True, False])
+def test_a_layer_that_is_a_link_to_nowhere_is_told(tmp_path, files, symbolic):
+    written_ = images.saved_by_docker_24([layer({"a": b"1"})])
+    (listed,) = json.loads(written_["manifest.json"])
+    listed["Layers"] = ["a/layer.tar"]
+    links = {
+        name: Link(f"../{target}" if symbolic and "/" in target[:2] else target, symbolic)
+        for name, target in files.items()
+    }
+    data = {"b/": DIRECTORY, listed["Config"]: written_[listed["Config"]], **links,
+            "manifest.json": images.jsoned([listed])}  # fmt: skip
+    found, broken = read(write(tmp_path / "x", images.tar(data)))
+    assert found == {}
+    assert [part.message for part in broken] == ["not in the archive"]
+
+
+@pytest.mark.parametrize("hops", [1, 7, 8])
+@pytest.mark.parametrize("symbolic", [True, False])
+def test_a_layer_may_be_a_link_of_some_links(tmp_path, hops, symbolic):
+    files = images.saved_by_docker_24([layer({"a": b"1"})])
+    (listed,) = json.loads(files["manifest.json"])
+    target = listed["Layers"][0]
+    links = {}
+    for number in range(hops):
+        links[f"link{number}"] = Link(target, symbolic)
+        target = f"link{number}"
+    listed["Layers"] = [target]
+    data = {**files, **links, "manifest.json": images.jsoned([listed])}
+    found, broken = read(write(tmp_path / "x", images.tar(data)))
+    # eight names may be looked at: seven links and what they lead to
+    assert (found, len(broken)) == (({"a": b"1"}, 0) if hops < 8 else ({}, 1))
+
+
+def test_a_file_with_holes_is_no_layer(tmp_path):
+    """Where its bytes lie, the tar of the archive does not say in one place."""
+    files = images.saved_by_docker_24([layer({"a": b"1"})])
+    (name,) = (name for name in files if name.endswith("layer.tar"))
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for each, content in files.items():
+            info = tarfile.TarInfo(each.rstrip("/"))
+            body = b"" if content is DIRECTORY else content
+            info.type = tarfile.DIRTYPE if content is DIRECTORY else tarfile.REGTYPE
+            info.size = len(body)
+            if each == name:
+                info.pax_headers = {
+                    "GNU.sparse.major": "0", "GNU.sparse.minor": "1",
+                    "GNU.sparse.size": str(len(body)), "GNU.sparse.numblocks": "1",
+                    "GNU.sparse.map": f"0,{len(body)}",
+                }  # fmt: skip
+            archive.addfile(info, io.BytesIO(body))
+    found, broken = read(write(tmp_path / "x", data.getvalue()))
+    assert found == {}
+    assert [part.message for part in broken] == ["not in the archive"]
+
+
+def test_a_blob_that_is_missing_in_a_directory_is_told(tmp_path):
+    gone = layer({"b": b"b"})
+    files = images.oci([layer({"a": b"1"}), gone])
+    del files[images.blob(gone)]
+    found, broken = read(write(tmp_path / "x", files))
+    assert found == {"a": b"1"}
+    assert [part.message for part in broken] == ["not in the directory"]
+
+
+def test_a_platform_by_a_digest_that_is_none_is_told(tmp_path):
+    """It can't be looked for, so that nobody knows whether it was saved."""
+    layout, amd64, arm64 = two_platforms()
+    for digest in ("md5:00", "sha256:XYZ", "", "sha256:"):
+        index = layout.index([amd64, arm64 | {"digest": digest}])
+        found, broken = read(write(tmp_path / "x", images.tar(layout.done(index))))
+        assert found == {"x.so": GOOD}
+        assert ["expected sha256 or sha512" in part.message for part in broken] == [True]
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({}, "neither an index nor a manifest, or both"),
+        ({"manifests": [], "layers": []}, "neither an index nor a manifest, or both"),
+        ({"layers": []}, "no container image (no configuration), not judged"),
+    ],
+)
+def test_a_document_of_an_image_is_an_index_or_a_manifest(tmp_path, document, message):
+    layout, amd64, _ = two_platforms()
+    odd = layout.described(images.jsoned(document), images.MANIFEST)
+    found, broken = read(write(tmp_path / "x", images.tar(layout.done(amd64, odd))))
+    assert found == {"x.so": GOOD}
+    assert [part.message for part in broken] == [message]
+
+
+def test_an_index_without_its_list_is_told(tmp_path):
+    files = {**Layout().done(), "index.json": b"{}"}
+    _, broken = read(write(tmp_path / "x", images.tar(files)))
+    assert [part.message for part in broken] == ["no list of manifests"]
+
+
+def test_what_can_not_be_read_may_be_excluded(tmp_path):
+    files = images.oci([layer({"a": b"1"})])
+    bad = {"digest": images.digest(b"gone"), "mediaType": images.MANIFEST}
+    files["index.json"] = images.jsoned(
+        {"manifests": [*json.loads(files["index.json"])["manifests"], bad]}
+    )
+    path = write(tmp_path / "x", images.tar(files))
+    assert len(read(path)[1]) == 1
+    assert read(path, exclude=("blobs",)) == ({"a": b"1"}, [])
+
+
+@pytest.mark.parametrize("diff_id", ["", "md5:00", "sha256"])
+def test_a_layer_of_an_old_archive_has_a_digest_to_be_held_to(tmp_path, diff_id):
+    files = images.saved_by_docker_24([layer({"a": b"1"})])
+    (listed,) = json.loads(files["manifest.json"])
+    config = images.jsoned({"rootfs": {"diff_ids": [diff_id]}})
+    files["config.json"], listed["Config"] = config, "config.json"
+    files["manifest.json"] = images.jsoned([listed])
+    found, broken = read(write(tmp_path / "x", images.tar(files)))
+    assert found == {"a": b"1"}
+    expected = "the bytes have" if diff_id == "sha256" else "expected one of sha256"
+    assert [expected in part.message for part in broken] == [True]
+
+
+def test_an_old_archive_of_a_configuration_that_is_gone_is_told(tmp_path):
+    files = images.saved_by_docker_24([layer({"a": b"1"})])
+    (listed,) = json.loads(files["manifest.json"])
+    other = images.saved_by_docker_24([layer({"b": b"2"})])
+    lists = [listed | {"Config": "gone.json"}, *json.loads(other["manifest.json"])]
+    files |= other | {"manifest.json": images.jsoned(lists)}
+    found, broken = read(write(tmp_path / "x", images.tar(files)))
+    assert found == {"b": b"2"}
+    assert [part.message for part in broken] == ["not in the archive"]
+
+
+def test_more_images_than_the_limit_of_layers(tmp_path):
+    files = images.saved_by_docker_24([layer({"a": b"1"})])
+    lists = json.loads(files["manifest.json"]) * 3
+    path = write(
+        tmp_path / "x", images.tar({**files, "manifest.json": images.jsoned(lists)})
+    )
+    assert read(path, limits=Limits(layers=3)) == ({"a": b"1"}, [])
+    _, broken = read(path, limits=Limits(layers=2))
+    assert [part.limit for part in broken] == ["layers"]
 
 
 def test_as_many_layers_as_the_configuration_names(tmp_path):
