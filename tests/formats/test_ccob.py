@@ -1,5 +1,6 @@
 """Compressed offload bundles of every version and method."""
 
+import random
 import subprocess
 import zlib
 from itertools import product
@@ -202,6 +203,15 @@ def test_a_stream_that_is_longer_than_promised_is_refused(version, method):
     short = ccob(PLAIN, version, method, uncompressed=len(PLAIN) - 1)
     with pytest.raises(FormatError, match=r"inflates to more|does not end"):
         inflate(short)
+
+
+@pytest.mark.parametrize("method", ["zlib", "zstd"])
+def test_the_end_of_a_stream_is_not_looked_for_beyond_what_is_promised(method):
+    """Version 1 has no total; a stream may go on for ever."""
+    data = random.Random(1).randbytes(100_000)
+    with pytest.raises(FormatError, match="does not end after its 500 bytes"):
+        parse(ccob(data, 1, method, uncompressed=500))
+    assert parse(ccob(data, 1, method)).uncompressed == len(data)
 
 
 @each_kind

@@ -435,3 +435,12 @@ def test_siblings_share_their_names():
         parser.parse(view(code_object(t, "alpha", "beta"))) for t in ("gfx942", "gfx950")
     )
     assert one.kernels is other.kernels
+
+
+def test_variables_are_what_others_find_and_what_is_no_kernel():
+    """`__hip_cuid_…` marks a translation unit, and is nobody's variable."""
+    data = code_object("gfx942", Kernel("k"), Kernel("v", symbol="counter", listed=False),
+                       Kernel("c", symbol="__hip_cuid_0123", listed=False))  # fmt: skip
+    found = parse(data)
+    assert found.variables == ("counter",)
+    assert (found.kernels, found.unlisted) == (("k",), ())

@@ -144,3 +144,34 @@ def test_an_error_of_a_limit_keeps_its_name():
     assert code.limit == "symbols"
     with pytest.raises(LimitExceeded):
         Reader(Limits(entries=1)).read(view(SMALL))
+
+
+# --- several at once ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("opens", [True, False])
+def test_containers_are_opened_in_their_order_by_any_number_of_jobs(jobs, opens):
+    forms = [SMALL, OBJECT, ccob(SMALL), offload_binary(Image(OBJECT))]
+    damaged = ccob(SMALL, payload=b"no stream")
+    lost = Unreadable("not found", view(b"").where())
+    reader = Reader(opener=objects.parse if opens else None, jobs=jobs)
+    places = [reader.find(view(data)) for data in (*forms, damaged)]
+    found = list(reader.open_each([lost, *places, lost]))
+    expected = [
+        Reader(opener=objects.parse if opens else None).read(view(d)) for d in forms
+    ]
+    assert found[1:5] == expected
+    assert (found[0], found[6]) == (lost, lost)
+    assert isinstance(found[5], Unreadable)
+    assert "zstd payload" in found[5].message
+
+
+def test_a_place_weighs_what_there_is_to_read_in_it():
+    reader = Reader()
+    for data, weight in (
+        (SMALL, len(SMALL)),
+        (OBJECT, len(OBJECT)),
+        (ccob(SMALL), len(SMALL)),
+    ):
+        assert reader.find(view(data)).weight == weight

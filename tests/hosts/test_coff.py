@@ -674,6 +674,22 @@ def test_sections_of_an_object():
     assert host.data == ()
 
 
+def test_device_code_for_a_link_lies_in_sections_named_after_its_entry():
+    """As clang's old driver bundles an object."""
+    prefix = b"__CLANG_OFFLOAD_BUNDLE__"
+    names = [prefix + b"hip-amdgcn-amd-amdhsa--gfx942", prefix + b"hip-amdgcn-amd-amdhsa--gfx950",
+             prefix + b"host-x86_64-pc-windows-msvc--"]  # fmt: skip
+    strings = b"\0".join([*names, b""])
+    parts = [Part(b"/%d" % (4 + strings.index(name)), b"content") for name in names]
+    parts[1].data = b""
+    host = parse(obj(*parts, strings=strings))
+    assert [(entry.target_name, bytes(one.bytes())) for entry, one in host.bitcode] == [
+        ("gfx942", b"content"),
+        ("gfx950", b""),
+    ]
+    assert host.data == ()
+
+
 def test_a_broken_symbol_table_breaks_an_object():
     data = bytearray(obj(Part(b".rdata", b"x")))
     pack_into("<I", data, 12, 1000)

@@ -138,3 +138,13 @@ def test_frames_of_zstd_may_be_skipped():
 @pytest.mark.parametrize("data", [b"", b"text", b"\x1f\x8b\x07", b"\x28\xb5\x2f\xfe"])
 def test_what_no_compressor_wrote(data):
     assert decompress.compressor(view(data)) is None
+
+
+def test_a_view_is_a_file_for_who_asks():
+    """What Python's own wrappers want to know: a buffered reader over it."""
+    stream = Stream(view(DATA), b"more")
+    assert (stream.readable(), stream.seekable()) == (True, True)
+    reader = io.BufferedReader(stream, 100)
+    assert reader.read(300) == DATA[:300]
+    reader.seek(len(DATA) - 2)
+    assert reader.read() == DATA[-2:] + b"more"

@@ -1,0 +1,104 @@
+"""What a host registers, by names in its read-only data."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kinspect.formats import code_object as objects
+from kinspect.formats.container import Reader
+from kinspect.hosts.host import HIPF, Host, Wrapper
+from kinspect.hosts.registered import completed, registered_names
+from kinspect.model import Registration
+from tests.reading import view
+from tests.writers import Kernel, bundle, code_object
+
+STEP = 1 << 20
+
+
+def names(*data):
+    return registered_names(tuple(view(one) for one in data))
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"_Z1kv\0", {"_Z1kv"}),  # no NUL before the first text
+        (b"\0_Z1kv\0", {"_Z1kv"}),
+        (b"text\0_Z1kv\0_ZN1a1bE.x$y\0", {"_Z1kv", "_ZN1a1bE.x$y"}),
+        (b"text_Z1kv\0", set()),  # the end of another text
+        (b"\0_Z1kv", set()),  # no end
+        (b"_Z1kv", set()),
+        (b"\0_Z1\0", set()),  # nothing is that short
+        (b"\0_Z12\0", {"_Z12"}),
+        (b"\0_Z1k v\0", set()),
+        (b"\0Z1kv\0kernel\0", set()),
+    ],
+)
+def test_a_mangled_name_is_a_whole_text(data, expected):
+    assert names(data) == expected
+
+
+def test_names_of_all_sections_are_one_set():
+    assert names(b"\0_Z1av\0", b"", b"_Z1bv\0") == {"_Z1av", "_Z1bv"}
+
+
+@pytest.mark.parametrize("at", [*range(STEP - 12, STEP + 3), 2 * STEP - 3])
+def test_a_name_may_lie_across_the_pieces_that_are_read(at):
+    data = bytes(at) + b"\0_Z6kernelv\0" + bytes(20)
+    assert names(data) == {"_Z6kernelv"}
+
+
+@given(
+    st.lists(st.text("abN1._$", min_size=2, max_size=20), max_size=6),
+    st.sampled_from([b"\0", b"\0text\0", bytes(9)]),
+)
+def test_what_was_written_is_found(suffixes, between):
+    texts = [f"_Z{one}" for one in suffixes]
+    assert names(between.join([b"", *(one.encode() for one in texts), b""])) == set(texts)
+
+
+# --- variables --------------------------------------------------------------------------
+
+WRAPPER = Wrapper(0, HIPF, 1, 0, None)
+
+
+def read(**variables):
+    """A bundle: for each target, the variables that its code object has."""
+    parts = {
+        target: code_object(
+            target, *(Kernel("k", symbol=name, listed=False) for name in names)
+        )
+        for target, names in variables.items()
+    }
+    return Reader(opener=objects.parse).read(view(bundle(*parts.items())))
+
+
+HOST = Host("elf64-x86-64", (WRAPPER,), data=(view(b"\0lost\0both\0almost\0"),))
+
+
+def test_a_variable_in_dispute_is_looked_for_by_name():
+    """One code object of a bundle has it, another has not, and the host names it."""
+    found = read(gfx942=["both", "lost", "unnamed"], gfx950=["both"])
+    assert completed(HOST, [found]).variables == ("lost",)
+    # as a whole text: `most` is the end of another
+    assert completed(HOST, [read(gfx942=["most"], gfx950=["x"])]).variables == ()
+
+
+def test_what_no_sibling_lacks_is_not_in_dispute():
+    assert completed(HOST, [read(gfx942=["lost"], gfx950=["lost"])]).variables == ()
+    assert completed(HOST, [read(gfx942=["lost"])]).variables == ()
+    assert completed(HOST, [read(gfx942=["lost"]), read(gfx950=["both"])]).variables == ()
+    assert completed(HOST, []).variables == ()
+    damaged = bundle(("gfx942", b"no code"), ("gfx950", b"none"))
+    broken = Reader(opener=objects.parse).read(view(damaged))
+    assert completed(HOST, [broken]).variables == ()
+
+
+def test_a_table_or_no_wrapper_leaves_nothing_to_look_for():
+    disputed = [read(gfx942=["lost"], gfx950=["both"])]
+    assert completed(HOST, disputed).variables == ("both", "lost")
+    exact = replace(HOST, registration=Registration(variables=("v",), exact=True))
+    assert completed(exact, disputed).variables == ("v",)
+    assert completed(replace(HOST, wrappers=()), disputed).variables == ()
