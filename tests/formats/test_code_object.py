@@ -1,13 +1,13 @@
 """AMDGPU code objects: headers, notes, symbols and kernel descriptors."""
 
-from struct import pack, pack_into
+from struct import pack, pack_into, unpack_from
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kinspect.errors import FormatError, LimitExceeded
-from kinspect.formats import amdgpu_elf
+from kinspect.formats import amdgpu_elf, symbols
 from kinspect.formats import code_object as reader
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import CodeObject
@@ -444,3 +444,30 @@ def test_variables_are_what_others_find_and_what_is_no_kernel():
     found = parse(data)
     assert found.variables == ("counter",)
     assert (found.kernels, found.unlisted) == (("k",), ())
+
+
+def test_the_full_symbol_table_is_the_one_that_was_not_stripped():
+    data = code_object("gfx942", "k")
+    start = int.from_bytes(data[SHOFF : SHOFF + 8], "little")
+    (at,) = (
+        header + 4
+        for header in range(start, len(data), 64)
+        if data[header + 4 : header + 8] == pack("<I", 11)  # SHT_DYNSYM
+    )
+    elf = amdgpu_elf.open_elf(view(data))
+    assert symbols.full(elf, DEFAULT) is None
+    dynamic = symbols.dynamic(elf, DEFAULT)
+    assert dynamic is not None
+    # .text is the second section; its sh_addr and the size of its one function
+    (address,) = unpack_from("<Q", data, start + 2 * 64 + 16)
+    assert dynamic.functions() == {"k": (address, 4)}
+    # the same table as SHT_SYMTAB; PT_DYNAMIC still leads to it
+    elf = amdgpu_elf.open_elf(view(spoiled(data, at, "I", 2)))
+    for table in (symbols.full(elf, DEFAULT), symbols.dynamic(elf, DEFAULT)):
+        assert table is not None
+        assert table.functions() == {"k": (address, 4)}
+
+
+def test_a_code_object_without_symbols_has_none_to_read():
+    elf = amdgpu_elf.open_elf(view(useless()[:64]))
+    assert reader.read_symbols(elf, DEFAULT) == reader.Symbols({})
