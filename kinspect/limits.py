@@ -46,6 +46,8 @@ class Limits:
     members: int = 1_000_000
     #: bytes that one member of an archive may inflate to
     member: int = 8 * GiB
+    #: bytes that all archives of one artifact may inflate to, over all levels
+    total: int = 512 * GiB
     #: archives inside of archives
     nesting: int = 8
     #: bytes of a temporary file, for a compressed image, whose parts come in any order

@@ -117,6 +117,9 @@ def main() -> None:
         click.echo(f"kinspect: error: standard output: {error.strerror}", err=True)
         _forget_output()
         code = Exit.COULD_NOT_TELL
+    except MemoryError:
+        click.echo("kinspect: error: not enough memory", err=True)
+        code = Exit.COULD_NOT_TELL
     except Exception:  # noqa: BLE001  # Python's own exit code, 1, is for a violation
         import traceback  # noqa: PLC0415
 

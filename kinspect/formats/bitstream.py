@@ -31,9 +31,13 @@ VBR: Final = 2
 ARRAY: Final = 3
 CHAR6: Final = 4
 BLOB: Final = 5
+#: what an array may consist of: not of literals, which take no bits (LLVM refuses them too)
+ELEMENTS: Final = frozenset({FIXED, VBR, CHAR6})
 CHAR6_LETTERS: Final = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._"
 #: the widest field that LLVM's reader takes (BitstreamReader.cpp)
 WIDEST: Final = 64
+#: operands of an abbreviation that are as much work as a record
+FREE: Final = 32
 #: what may follow the last block, in bits
 PADDING: Final = 64
 #: LLVM nests its blocks four deep
@@ -188,6 +192,7 @@ class _Reader:
 
     def inside(self, number: int, width: int, end: int) -> Iterator[Block | End | Record]:
         abbreviations = list(self.info.get(number, ()))
+        self.work(len(abbreviations))
         while self.at < end:
             kind = self.fixed(width)
             if kind == END_BLOCK:
@@ -240,21 +245,21 @@ class _Reader:
         return tuple(operands)
 
     def record(self, kind: int, abbreviations: list[Abbreviation]) -> Record:
-        self.count += 1
-        self.limits.check("bitcode_records", self.count, self.view.where(self.at // 8))
+        self.work(FREE)
         if kind == UNABBREV_RECORD:
             code = self.vbr(6)
             count = self.counted(self.vbr(6), 6)
             return Record(code, tuple(self.vbr(6) for _ in range(count)))
         if kind - FIRST_ABBREV >= len(abbreviations):
             self.fail(f"abbreviation {kind} is not defined")
+        self.work(len(abbreviations[kind - FIRST_ABBREV]))
         values: list[int] = []
         blob = b""
         operands = iter(abbreviations[kind - FIRST_ABBREV])
         for operand in operands:
             if operand.encoding == ARRAY:
                 element = next(operands, None)
-                if element is None or element.encoding in {ARRAY, BLOB}:
+                if element is None or element.encoding not in ELEMENTS:
                     self.fail("an array of nothing")
                 count = self.counted(self.vbr(6), _least(element))
                 values.extend(self.scalar(element) for _ in range(count))
@@ -265,6 +270,11 @@ class _Reader:
         if not values:
             self.fail("a record without a code")
         return Record(values[0], tuple(values[1:]), blob)
+
+    def work(self, items: int) -> None:
+        """Count what takes time and perhaps not a bit of the file, as literals do."""
+        self.count += items // FREE
+        self.limits.check("bitcode_records", self.count, self.view.where(self.at // 8))
 
     def counted(self, count: int, least: int) -> int:
         """A count of elements, of which each takes `least` bits or more."""
@@ -293,7 +303,5 @@ class _Reader:
 
 
 def _least(operand: Operand) -> int:
-    """The bits that an element takes at least; 1 for none, so that counts are bounded."""
-    return {FIXED: operand.value, VBR: operand.value, CHAR6: 6}.get(
-        operand.encoding, 1
-    ) or 1
+    """The bits that an element takes at least."""
+    return 6 if operand.encoding == CHAR6 else operand.value

@@ -140,7 +140,7 @@ class Inflater:
         )
         # All of the room at once: then zstd writes to it directly, without a window
         # of its own to copy from. Ten times as fast on large bundles.
-        buffer = self._room.of(wanted)
+        buffer = self._room.of(wanted, header.payload.where())
         filled = 0
         with _translated(header.method, header.payload):
             fill, check_end = _READERS[header.method](header.payload)

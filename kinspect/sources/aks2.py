@@ -60,6 +60,7 @@ def _directory(content: View, header: Header) -> Iterator[tuple[str, Metadata]]:
 def _inflated(view: View, header: Header, context: Context) -> View:
     size = header.uncompressed_size
     context.limits.check("member", size, view.where())
+    context.inflated(size, view.where())
     start = wire(Header).size
     data = bytes(view.bytes(start))
     context.limits.check("ratio", size // max(len(data), 1), view.where())

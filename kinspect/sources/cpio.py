@@ -73,10 +73,10 @@ class Cpio:
             return
         try:
             context.limits.check("member", file.size, Where(path))
+            target = self._room.of(file.size, Where(path))
         except KinspectError as error:
             yield unreadable(error, path)
             return
-        target = self._room.of(file.size)
         target[: len(head)] = head
         for at in range(len(head), file.size, CHUNK):
             size = min(CHUNK, file.size - at)

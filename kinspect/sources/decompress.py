@@ -86,6 +86,7 @@ class Inflated:
     def __init__(self, view: View, context: Context, open_: Inflate) -> None:
         self._inner = open_(cast("BinaryIO", Stream(view)))
         self._view = view
+        self._context = context
         self._limits = context.limits
         self._head = b""
         self._count = 0
@@ -127,5 +128,6 @@ class Inflated:
         self._count += len(data)
         ratio = self._count // max(len(self._view), 1)
         self._limits.check("ratio", ratio, self._view.where())
+        self._context.inflated(len(data), self._view.where())
         self.failed = False
         return data

@@ -56,6 +56,8 @@ class Context:
     depth: int = 0
     #: members seen so far, over all levels
     seen: int = 0
+    #: bytes inflated so far, over all levels
+    spent: int = 0
     #: what the user named, and what it turned out to be
     root: str = ""
     kind: str = ""
@@ -76,6 +78,11 @@ class Context:
         """Count one more member; raise LimitExceeded beyond the limit."""
         self.seen += 1
         self.limits.check("members", self.seen, where)
+
+    def inflated(self, size: int, where: Where) -> None:
+        """Count what was inflated; raise LimitExceeded beyond the limit."""
+        self.spent += size
+        self.limits.check("total", self.spent, where)
 
     def refine(self, view: View, kind: str) -> None:
         """Say what an archive is; kept if it is the artifact itself."""

@@ -174,7 +174,7 @@ class Tar:
             return self.view.slice(entry.offset, entry.size, "").renamed(path)
         context.limits.check("member", entry.size, Where(path))
         head = self.head(entry)
-        target = self._room.of(entry.size)
+        target = self._room.of(entry.size, Where(path))
         target[: len(head)] = head
         filled = len(head)
         file = self._file or self._open(entry)

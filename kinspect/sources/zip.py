@@ -19,6 +19,10 @@ from kinspect.sources.stream import Stream
 from kinspect.view import U16, U32, Memory, View, decode, wire
 
 ENCRYPTED: Final = 0x1
+#: CRC and sizes follow the data, since they were not known before
+STREAMED: Final = 0x8
+#: the size is in an extra field
+ZIP64: Final = 0xFFFFFFFF
 STORED: Final = 0
 DEFLATED: Final = 8
 HEAD: Final = 4096
@@ -149,11 +153,22 @@ def _data(view: View, info: zipfile.ZipInfo, path: str) -> View:
     if local.signature != 0x04034B50 or name != info.orig_filename:
         message = f"the local header names {decode(raw)!r}, the directory {info.filename!r}"
         raise FormatError(message, where)
-    if local.method != info.compress_type or info.flag_bits & ENCRYPTED:
-        message = "encrypted" if info.flag_bits & ENCRYPTED else "local header disagrees"
+    if info.flag_bits & ENCRYPTED:
+        message = "encrypted"
+        raise FormatError(message, where)
+    if local.method != info.compress_type or _disagrees(local, info):
+        message = "the local header disagrees with the directory"
         raise FormatError(message, where)
     start = name_at + local.name_size + local.extra_size
     return view.slice(start, info.compress_size, "zip")
+
+
+def _disagrees(local: LocalHeader, info: zipfile.ZipInfo) -> bool:
+    """Whether who reads the local headers alone would read another member."""
+    if local.flags & STREAMED:
+        return False
+    pairs = ((local.compressed, info.compress_size), (local.size, info.file_size))
+    return local.crc != info.CRC or any(said not in {meant, ZIP64} for said, meant in pairs)
 
 
 def _member(
@@ -188,7 +203,7 @@ def _inflated(
     data: View, info: zipfile.ZipInfo, path: str, context: Context, room: Room
 ) -> View | None:
     """The member's bytes, or None if its first bytes are of no interest."""
-    target = room.of(info.file_size)
+    target = room.of(info.file_size, Where(path))
     filled = 0
     crc = 0
     with closing(_pieces(data, info.file_size)) as pieces:
@@ -198,6 +213,7 @@ def _inflated(
                 raise FormatError(message, data.where())
             target[filled : filled + len(out)] = out
             first, filled = not filled, filled + len(out)
+            context.inflated(len(out), data.where())
             crc = inflate.crc32(out, crc)
             if first and not context.wanted(path, info.file_size, out):
                 return None

@@ -187,8 +187,8 @@ def test_a_local_header_that_names_another_member_is_told(tmp_path):
 
 def test_a_size_that_lies_is_told(tmp_path):
     data = bytearray(zipped({"lib.so": GOOD}))
-    at = data.index(b"PK\x01\x02") + 24
-    struct.pack_into("<I", data, at, len(GOOD) - 1)
+    for signature, field in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
+        struct.pack_into("<I", data, data.index(signature) + field, len(GOOD) - 1)
     path = tmp_path / "x.zip"
     path.write_bytes(data)
     (part,) = read(path)[1]
