@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from kinspect.errors import FormatError
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Fault
-from kinspect.view import I64, U8, U16, U32, U64, View, wire
+from kinspect.view import I64, U8, U16, U32, U64, R, View, wire
 
 #: ELF, 64-bit, little-endian, version 1, OSABI AMDGPU_HSA
 MAGIC: Final = b"\x7fELF\x02\x01\x01\x40"
@@ -162,15 +162,11 @@ def open_elf(view: View, limits: Limits = DEFAULT) -> Elf:
     segments: tuple[ProgramHeader, ...] = ()
     sections: tuple[SectionHeader, ...] = ()
     try:
-        segments = tuple(
-            view.records(ProgramHeader, header.e_phoff, header.e_phnum, header.e_phentsize)
-            if header.e_phnum
-            else ()
+        segments = _headers(
+            view, ProgramHeader, header.e_phoff, header.e_phnum, header.e_phentsize
         )
-        sections = tuple(
-            view.records(SectionHeader, header.e_shoff, header.e_shnum, header.e_shentsize)
-            if header.e_shnum
-            else ()
+        sections = _headers(
+            view, SectionHeader, header.e_shoff, header.e_shnum, header.e_shentsize
         )
     except FormatError as error:
         faults.append(Fault(f"truncated headers: {error.message}", error.where))
@@ -180,6 +176,14 @@ def open_elf(view: View, limits: Limits = DEFAULT) -> Elf:
             message = f"truncated: a segment ends at {end:#x} of {len(view):#x} bytes"
             faults.append(Fault(message, view.where(min(segment.p_offset, len(view)))))
     return Elf(view, header, segments, sections, tuple(faults))
+
+
+def _headers(view: View, record: type[R], at: int, count: int, size: int) -> tuple[R, ...]:
+    """A table of headers; loaders go by the size of the record, whatever the file says."""
+    if count and size != wire(record).size:
+        message = f"entries of {size} bytes, expected {wire(record).size}"
+        raise FormatError(message, view.where(at))
+    return tuple(view.records(record, at, count, size)) if count else ()
 
 
 def metadata_records(elf: Elf, limits: Limits) -> list[View]:

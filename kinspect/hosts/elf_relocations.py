@@ -5,7 +5,8 @@ what the linker left in place. Source: System V ABI, "Dynamic Linking" and the p
 for RELR; the processor supplements for the types.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -66,7 +67,7 @@ def resolve(image: Image, places: Sequence[int], limits: Limits) -> dict[int, Po
     if not places:
         return {}
     if image.relocatable:
-        return _static_pointers(image, places)
+        return _static_pointers(image, places, limits)
     addresses = {}
     for offset in places:
         address = image.address_of(offset)
@@ -76,7 +77,9 @@ def resolve(image: Image, places: Sequence[int], limits: Limits) -> dict[int, Po
         addresses[rela.r_offset]: _relocated(image, rela)
         for rela in _dynamic_relocations(image, addresses.keys(), limits)
     }
-    in_place = _relr(image, limits) if image.type == "ET_DYN" else addresses.keys()
+    in_place = (
+        _relr(image, addresses, limits) if image.type == "ET_DYN" else addresses.keys()
+    )
     for address, offset in addresses.items():
         if offset not in found and address in in_place:
             value = image.view.read(Word, offset).value
@@ -132,30 +135,41 @@ def _dynamic_symbol(image: Image, index: int) -> tuple[Symbol, str]:
     return symbol, strings.string(symbol.st_name, 4096)
 
 
-def _relr(image: Image, limits: Limits) -> frozenset[int]:
-    """The addresses that RELR relocates: each an address, or a bitmap of 63 after it."""
+def _relr(image: Image, addresses: Collection[int], limits: Limits) -> frozenset[int]:
+    """Which of the addresses RELR relocates.
+
+    An entry is an address, or a bitmap of the 63 words after what came last.
+    """
     if DT_RELR not in image.dynamic:
         return frozenset()
     size = image.dynamic.get(DT_RELRSZ, 0) // 8 * 8
     table = image.at(image.dynamic[DT_RELR], size)
     limits.check("relocations", size // 8, table.where())
-    addresses = []
+    wanted = sorted(addresses)
+    found = set()
     base = 0
     for entry in column(table.bytes(), "Q"):
         if entry & 1:
-            bits = entry >> 1
-            addresses += [base + 8 * bit for bit in range(63) if bits >> bit & 1]
-            base += 63 * 8
+            reach = base + 63 * 8
+            for address in wanted[bisect_left(wanted, base) : bisect_left(wanted, reach)]:
+                bit, odd = divmod(address - base, 8)
+                if not odd and entry >> (bit + 1) & 1:
+                    found.add(address)
+            base = reach
         else:
-            addresses.append(entry)
             base = entry + 8
-    return frozenset(addresses)
+            if entry in addresses:
+                found.add(entry)
+    return frozenset(found)
 
 
-def _static_pointers(image: Image, places: Sequence[int]) -> dict[int, Pointer]:
+def _static_pointers(
+    image: Image, places: Sequence[int], limits: Limits
+) -> dict[int, Pointer]:
     """The pointers of a relocatable object, which its link will settle."""
     found: dict[int, Pointer] = {}
     stride = wire(Rela).size
+    total = 0
     for table in image.sections:
         if table.type != "SHT_RELA" or not 0 < table.info < len(image.sections):
             continue
@@ -164,6 +178,8 @@ def _static_pointers(image: Image, places: Sequence[int]) -> dict[int, Pointer]:
         if not inside:
             continue
         count = table.size // stride
+        total += count
+        limits.check("relocations", total, image.view.where(table.offset))
         for rela in image.view.records(Rela, table.offset, count, stride):
             if rela.r_offset in inside and table.link < len(image.sections):
                 pointer = _static(image, image.sections[table.link], rela)

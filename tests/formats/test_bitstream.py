@@ -69,10 +69,13 @@ def test_abbreviations_of_a_block_end_with_it_and_those_of_its_info_stay():
     ]  # fmt: skip
 
 
-def test_an_array_of_literals_takes_no_bits():
-    operands = [("literal", 1), ("array", 0), ("literal", 7)]
-    data = one(Abbreviation(operands), Record(1, [7] * 5, by=0))
-    assert read(data)[1] == (1, (7,) * 5, b"")
+@pytest.mark.parametrize("element", [("literal", 7), ("fixed", 0), ("vbr", 0)])
+def test_an_array_of_what_takes_no_bits_is_refused(element):
+    """As LLVM does: "Array element type has to be an encoding of a type"."""
+    operands = [("literal", 1), ("array", 0), element]
+    data = one(Abbreviation(operands), Record(1, by=0))
+    with pytest.raises(FormatError, match="an array of nothing"):
+        read(data)
 
 
 @pytest.mark.parametrize("kind", ["fixed", "vbr"])
@@ -120,7 +123,7 @@ def records(draw):
     blob = b""
     tail = draw(st.sampled_from(["", "array", "blob"]))
     if tail == "array":
-        element = draw(SCALARS)
+        element = draw(SCALARS.filter(lambda scalar: scalar[0] != "literal"))
         values += draw(st.lists(values_for(element), max_size=9))
         operands += [("array", 0), element]
     elif tail == "blob":
@@ -198,10 +201,8 @@ for _ in range(16):
         ),
         (one(Abbreviation([]), Raw([(4, 4)])), "without a code"),
         (
-            one(
-                Abbreviation([("array", 0), ("literal", 1)]), Raw([(4, 4), (63, 6), (1, 6)])
-            ),
-            "63 elements do not fit",
+            one(Abbreviation([("array", 0), ("fixed", 7)]), Raw([(4, 4), (31, 6), (1, 6)])),
+            "31 elements do not fit",
         ),
         (one(Raw([(3, 4), (1, 6), (31, 6)])), "31 elements do not fit"),
         (

@@ -74,7 +74,7 @@ def _reversed(code: int, width: int) -> list[int]:
 def _root(function) -> int | None:
     """Where an affine function of 32 bits is 0, by elimination; None if nowhere."""
     constant = function(0)
-    rows = []  # (value, which bits make it)
+    rows: list[tuple[int, int]] = []  # (value, which bits make it)
     for bit in range(32):
         value, made = function(1 << bit) ^ constant, 1 << bit
         for pivot, of in rows:
