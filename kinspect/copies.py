@@ -18,6 +18,9 @@ R = TypeVar("R")
 SMALL: Final = 8 << 20
 
 _CHUNK: Final = 1 << 18
+#: the ends of pipes that this process reads results from
+_READ: Final[set[int]] = set()
+
 #: how much a pipe should hold where the system allows it: a copy then ends by itself
 _PIPE: Final = 1 << 20
 
@@ -118,8 +121,13 @@ class _Copies(Generic[R]):
             os.close(write)
             raise
         if not process:
+            # A pipe that nobody reads any more ends who writes to it: whoever has this
+            # process killed leaves no copies behind.
+            for pipe in (*_READ, read):
+                os.close(pipe)
             _run(work, write)
         os.close(write)
+        _READ.add(read)
         self._buffers[read] = bytearray()
         self.processes.append(process)
 
@@ -128,9 +136,12 @@ class _Copies(Generic[R]):
 
     def __exit__(self, *_: object) -> None:
         """End what still runs, and forget it."""
-        for pipe in self._buffers:
+        while self._buffers:
+            pipe = self._buffers.popitem()[0]
+            _READ.discard(pipe)
             os.close(pipe)
-        for process in self.processes:
+        while self.processes:
+            process = self.processes.pop()
             os.kill(process, signal.SIGKILL)  # one that ended is there until waited for
             os.waitpid(process, 0)
 

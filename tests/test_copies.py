@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -120,6 +122,32 @@ def test_nobody_waits_for_what_is_not_wanted() -> None:
     assert time.monotonic() - began < 30
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
+
+
+KILLED = """
+import os, sys
+from kinspect import copies
+
+def work(item):
+    print(os.getpid(), flush=True)
+    return b"x" * (8 << 20)
+
+for _ in copies.share(work, range(60), [1 << 30] * 60, 3):
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_copies_end_with_the_process_that_was_killed() -> None:
+    """Though nothing can be cleaned up then, and pipes are full."""
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )  # the output ends when the last copy does
+    assert done.returncode == -signal.SIGKILL
+    assert done.stdout
 
 
 @pytest.fixture
