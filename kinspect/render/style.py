@@ -4,8 +4,6 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from tabulate import tabulate
-
 _STYLES: Final = {
     "error": "\x1b[1;31m",
     "warning": "\x1b[1;33m",
@@ -28,12 +26,14 @@ class Style:
 
 
 def table(rows: Sequence[Sequence[str]], headers: Sequence[str]) -> list[str]:
-    """The lines of a table, sizes to the right; none without rows."""
+    """The lines of a table, sizes to the right; none without rows.
+
+    Columns are two wider than their headers, so that these stand apart.
+    """
     if not rows:
         return []
-    align = ["right" if name == "size" else "left" for name in headers]
-    text = tabulate(rows, headers, tablefmt="plain", disable_numparse=True, colalign=align)
-    return [line.rstrip() for line in text.splitlines()]
+    left = [name for name in headers if name != "size"]
+    return _lines(rows, headers, left, [_length(name) + 2 for name in headers])
 
 
 def narrow_table(
@@ -41,13 +41,33 @@ def narrow_table(
 ) -> list[str]:
     """The lines of a table of many columns, numbers to the right, all as narrow as can be.
 
-    `left` names the columns that are text. A header of its own would widen each of them.
+    `left` names the columns that are text.
     """
-    align = ["left" if name in left else "right" for name in headers]
-    text = tabulate(
-        [headers, *rows], tablefmt="plain", disable_numparse=True, colalign=align
-    )
-    return [line.rstrip() for line in text.splitlines()]
+    return _lines(rows, headers, left, [0] * len(headers))
+
+
+def _lines(
+    rows: Sequence[Sequence[str]],
+    headers: Sequence[str],
+    left: Collection[str],
+    least: Sequence[int],
+) -> list[str]:
+    widths = [
+        max(width, *map(_length, column))
+        for width, *column in zip(least, headers, *rows, strict=True)
+    ]
+    return [
+        "  ".join(
+            _padded(cell, width, left=name in left)
+            for cell, width, name in zip(row, widths, headers, strict=True)
+        ).rstrip()
+        for row in (headers, *rows)
+    ]
+
+
+def _padded(cell: str, width: int, *, left: bool) -> str:
+    padding = " " * (width - _length(cell))
+    return cell + padding if left else padding + cell
 
 
 def wrapped(text: str, width: int) -> str:
