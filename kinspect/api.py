@@ -10,14 +10,14 @@ from kinspect.inspecting import Inspected, Task, each, read, together
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Artifact, Report, Unreadable
 from kinspect.policy import Policy
-from kinspect.resources import reading
-from kinspect.resources.reading import Query
-from kinspect.resources.rows import KernelRow
 from kinspect.sources import Installed, Named, Watch
 from kinspect.version import __version__
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
+
+    from kinspect.resources.reading import Query
+    from kinspect.resources.rows import KernelRow
 
 __all__ = ["Inspected", "inspect", "inspect_all", "inspect_many", "kernels", "verify"]
 
@@ -215,15 +215,17 @@ def _missing(path: Named, error: InputError) -> Artifact:
 
 def kernels(
     path: Named,
-    query: Query | None = None,
+    query: "Query | None" = None,
     *,
     limits: Limits = DEFAULT,
     exclude: tuple[str, ...] = (),
     problems: list[Unreadable] | None = None,
-) -> Iterator[KernelRow]:
+) -> "Iterator[KernelRow]":
     """Every kernel of an artifact, as it is read: memory stays bounded by one bundle.
 
     What can't be read is added to `problems`.
     """
     problems = [] if problems is None else problems
+    from kinspect.resources import reading  # noqa: PLC0415
+
     return reading.kernels(path, query, limits=limits, exclude=exclude, problems=problems)

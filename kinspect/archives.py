@@ -10,6 +10,8 @@ from kinspect.model import Entry
 from kinspect.runtime import Runtime
 from kinspect.target import TargetID
 
+__all__ = ["Missing", "doubtful", "find", "lists", "looked_at"]
+
 
 @dataclass(frozen=True, slots=True)
 class _Opened:

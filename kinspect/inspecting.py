@@ -61,10 +61,10 @@ def together(
     artifacts = tuple(artifacts)
     if not any(binary.kpack for artifact in artifacts for binary in artifact.binaries):
         return artifacts
-    from kinspect import overlay  # noqa: PLC0415  # few artifacts need it
+    from kinspect.overlay import laying, surroundings  # noqa: PLC0415  # few need it
 
-    around = overlay.look_around(artifacts, limits, code_objects=code_objects)
-    return overlay.lay_over(artifacts, around)
+    around = surroundings.look_around(artifacts, limits, code_objects=code_objects)
+    return laying.lay_over(artifacts, around)
 
 
 # --- many ------------------------------------------------------------------------------

@@ -14,6 +14,9 @@ from kinspect.errors import Where
 #: the first bytes of an archive
 MAGIC: Final = b"KPAK"
 
+#: the target, in the path of an archive
+PLACEHOLDER: Final = "@GFXARCH@"
+
 #: the place of an archive that is looked at by itself, with no host
 HERE: Final = "."
 

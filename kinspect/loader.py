@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from kinspect import archives
-from kinspect.formats.kpack_search import Missing
 from kinspect.kpack import HERE, KpackLookup
 from kinspect.linking import groups, is_for_link
 from kinspect.lookup import How, look_up, unbundle
@@ -88,7 +86,11 @@ class Unit:
         if self.packed is None:
             return False
         own = [one for one in self.packed.sources if one.place == HERE]
-        return bool(own) and not any(archives.lists(one.listed, required) for one in own)
+        if not own:
+            return False
+        from kinspect import archives  # noqa: PLC0415  # few binaries have any
+
+        return not any(archives.lists(one.listed, required) for one in own)
 
     @property
     def oversized(self) -> bool:
@@ -166,6 +168,8 @@ def asked(binary: Binary, required: Iterable[TargetID]) -> tuple[TargetID, ...]:
     if binary.claims is None:
         return tuple(required)
     listed = binary.claims.listed
+    from kinspect import archives  # noqa: PLC0415
+
     return tuple(one for one in required if archives.lists(listed, one))
 
 
@@ -184,8 +188,10 @@ def chosen(
     """Which of some entries of the unit HIP takes for a device."""
     if unit.packed is None:
         return choose(entries, device, runtime, compressed=unit.compressed)
+    from kinspect import archives  # noqa: PLC0415
+
     found = archives.find(unit.packed, entries, device, runtime)
-    if isinstance(found, Missing):
+    if isinstance(found, archives.Missing):
         return Choice(device)
     native = found.arch.split(":")[0] == device.processor
     return Choice(device, found.entry, How.NATIVE if native else How.GENERIC)

@@ -18,12 +18,11 @@ from kinspect.formats import (
     bitstream,
     bundle,
     ccob,
-    code_object,
     offload_binary,
 )
 from kinspect.formats.container import Opener, Place, Reader, form_of
 from kinspect.formats.contents import Contents
-from kinspect.hosts import coff, elf, registered
+from kinspect.hosts import elf, registered
 from kinspect.hosts.host import HIPF, HIPK, Host, Wrapper
 from kinspect.kpack import MAGIC as KPACK
 from kinspect.kpack import KpackClaims, KpackReference, KpackUse
@@ -69,7 +68,9 @@ def is_binary(head: bytes) -> bool:
     """Whether a file that starts so may be a binary that kinspect reads."""
     if head.startswith(MAGICS):
         return True
-    return coff.is_coff(View(Memory(head), ""))
+    from kinspect.hosts.coff_image import is_coff  # noqa: PLC0415  # most begin otherwise
+
+    return is_coff(View(Memory(head), ""))
 
 
 def worth_reading(_name: str, _size: int, head: bytes) -> bool:
@@ -91,7 +92,10 @@ def read_binary(
     the head is inflated. `opener` reads the code objects in place of the usual reader.
     `jobs` is the number of processes that may read a large one.
     """
-    opener = opener or code_object.Parser(limits).parse
+    if code_objects and opener is None:
+        from kinspect.formats import code_object  # noqa: PLC0415  # not for a listing
+
+        opener = code_object.Parser(limits).parse
     reader = Reader(limits, opener if code_objects else None, jobs)
     try:
         return _read(view, reader)
@@ -200,6 +204,8 @@ def _walk(view: View, reader: Reader) -> "_Walk | None":
         return _Walk(
             view, elf.parse(view, reader.limits, registration=reader.opens), reader
         )
+    from kinspect.hosts import coff  # noqa: PLC0415
+
     if coff.is_coff(view):
         return _Walk(
             view, coff.parse(view, reader.limits, registration=reader.opens), reader

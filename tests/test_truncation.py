@@ -6,7 +6,7 @@ import pytest
 
 from kinspect import Policy, Verdict, checks, parse_required
 from kinspect.model import Artifact
-from kinspect.overlay import lay_over
+from kinspect.overlay.laying import lay_over
 from kinspect.view import Memory, View
 from kinspect.walk import read_binary
 from tests.conftest import SAMPLES, manifest

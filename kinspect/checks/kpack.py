@@ -4,9 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from kinspect.archives import doubtful, find, lists, looked_at
 from kinspect.checks.finding import build_hint, finding
-from kinspect.formats.kpack_search import Missing, Reason
 from kinspect.kpack import KpackLookup, listing
 from kinspect.loader import Coverage, Unit, coverage, illegible, units
 from kinspect.model import Binary, CodeObject, Finding, Linkage, Severity
@@ -37,6 +35,8 @@ def unresolved(binary: Binary, policy: Policy) -> Iterator[Finding]:
     for unit in units(binary):
         if unit.packed is None or illegible(unit, policy.runtime):
             continue  # that the runtime reads no archives is told as a missing target
+        from kinspect.archives import doubtful  # noqa: PLC0415  # few binaries have any
+
         for required in policy.required:
             found = coverage(unit, required, policy.runtime)
             unsure = any(doubtful(unit.packed, device) for device in found.missing)
@@ -66,6 +66,9 @@ def _lack(
     binary: Binary, unit: Unit, lookup: KpackLookup, device: TargetID, runtime: Runtime
 ) -> tuple[str, str]:
     """What HIP's loader does not find, and what to do about it."""
+    from kinspect.archives import find, lists, looked_at  # noqa: PLC0415
+    from kinspect.formats.kpack_search import Missing, Reason  # noqa: PLC0415
+
     found = find(lookup, unit.entries, device, runtime)
     reason = found.reason if isinstance(found, Missing) else Reason.KERNEL_NOT_FOUND
     if reason is Reason.ARCHIVE_NOT_FOUND:

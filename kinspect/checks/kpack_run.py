@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kinspect.checks.finding import finding
 from kinspect.loader import asked, coverage, units
 from kinspect.model import Artifact, Binary, Finding, Severity
-from kinspect.overlay.places import Place, place_of
 from kinspect.policy import Policy
+
+if TYPE_CHECKING:
+    from kinspect.overlay.places import Place
 
 #: the directory of archives, next to the directories of their hosts
 DIRECTORY: Final = ".kpack"
@@ -19,14 +21,20 @@ NAMED: Final = 3
 @dataclass(frozen=True, slots=True)
 class _Located:
     binary: Binary
-    place: Place
+    place: "Place"
 
 
 def _archives(artifacts: Iterable[Artifact]) -> Iterator[_Located]:
     for artifact in artifacts:
         for binary in artifact.binaries:
             if binary.claims is not None:
-                yield _Located(binary, place_of(artifact, binary))
+                yield _Located(binary, _place_of(artifact, binary))
+
+
+def _place_of(artifact: Artifact, binary: Binary) -> "Place":
+    from kinspect.overlay.places import place_of  # noqa: PLC0415  # few runs have archives
+
+    return place_of(artifact, binary)
 
 
 def alone(artifacts: Sequence[Artifact], policy: Policy) -> Iterator[Finding]:
@@ -99,13 +107,13 @@ def left_behind(artifacts: Sequence[Artifact], policy: Policy) -> Iterator[Findi
         for host in artifact.binaries:
             if not host.hosts or host.kpack or not (host.bundles or host.hollow):
                 continue
-            place = place_of(artifact, host)
-            own = [one for one in archives if _is_for(one, place)]
+            place = _place_of(artifact, host) if archives else None
+            own = [one for one in archives if place and _is_for(one, place)]
             if own or host.idle is not None:
                 yield _left_behind(host, [one.binary for one in own], policy)
 
 
-def _is_for(archive: _Located, host: Place) -> bool:
+def _is_for(archive: _Located, host: "Place") -> bool:
     """Whether an archive holds code of a host, by where both are installed.
 
     In the table of contents a host has the name that it had below the archive's root when

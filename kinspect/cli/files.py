@@ -1,7 +1,6 @@
 """Reports written to files: whole, or not at all."""
 
 import errno
-import secrets
 import stat
 from pathlib import Path
 from typing import Final
@@ -46,6 +45,8 @@ def write(name: str, text: str) -> None:
 
 
 def _replace(path: Path, data: bytes, mode: int | None) -> None:
+    import secrets  # noqa: PLC0415  # most reports go to stdout
+
     beside = path.with_name(f".kinspect-{secrets.token_hex(8)}")
     try:
         beside.write_bytes(data)

@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-from kinspect.kpack import KpackReference
+from kinspect.kpack import PLACEHOLDER, KpackReference
 from kinspect.target import TargetID
-
-PLACEHOLDER: Final = "@GFXARCH@"
 
 
 class Generation(StrEnum):

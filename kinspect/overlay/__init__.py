@@ -6,8 +6,3 @@ of a run lies where its path inside of what holds it says, and a host on disk al
 what lies around it there. The environment (ROCM_KPACK_PATH) is not asked: a verdict must
 not depend on the shell that it was made in.
 """
-
-from kinspect.overlay.laying import lay_over
-from kinspect.overlay.surroundings import Surroundings, look_around
-
-__all__ = ["Surroundings", "lay_over", "look_around"]

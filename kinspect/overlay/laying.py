@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from kinspect.errors import Where
-from kinspect.formats.kpack_search import PLACEHOLDER, resolved
-from kinspect.kpack import KpackLookup, KpackSource, KpackUse
+from kinspect.formats.kpack_search import resolved
+from kinspect.kpack import PLACEHOLDER, KpackLookup, KpackSource, KpackUse
 from kinspect.model import Artifact, Binary, Bundle, Entry, Form, Linkage, Unreadable
 from kinspect.overlay.places import Place, Wanted, Wheel, place_of, wheel_of
 from kinspect.overlay.surroundings import Surroundings

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from kinspect.formats.kpack_search import PLACEHOLDER
+from kinspect.kpack import PLACEHOLDER
 from kinspect.model import Artifact, Binary
 from kinspect.sources.member import SEPARATOR
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from kinspect.errors import InputError, Where
-from kinspect.formats.kpack_search import PLACEHOLDER
+from kinspect.kpack import PLACEHOLDER
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Artifact, Binary, Unreadable
 from kinspect.view import File, View

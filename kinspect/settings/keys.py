@@ -3,7 +3,6 @@
 `docs/policy.md` says what they mean, `kinspect/schemas/policy.schema.json` tells editors.
 """
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -166,6 +165,8 @@ def check_keys(
 ) -> None:
     for key in found:
         if key not in known:
+            import difflib  # noqa: PLC0415
+
             close = difflib.get_close_matches(key, known, n=1)
             also = f"did you mean {close[0]}?" if close else f"expected {', '.join(known)}"
             (at / key).refuse(f"there is no such key; {also}")

@@ -1,17 +1,18 @@
 """Profiles: what must hold for a library, in files of kinspect's own or of a user's."""
 
-import difflib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from importlib import resources
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kinspect.errors import UsageError
 from kinspect.policy import BinaryPolicy, path_matches
 from kinspect.settings import file
 from kinspect.settings.setting import Setting
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
 
 _END: Final = ".toml"
 
@@ -21,8 +22,7 @@ _CHOOSING: Final = ("profile", "profiles")
 
 def names(directories: Iterable[Path] = ()) -> list[str]:
     """The profiles in kinspect, and in directories of a user's."""
-    own = resources.files("kinspect.profiles").iterdir()
-    found = {one.name for one in own}
+    found = {one.name for one in _own().iterdir()}
     for directory in directories:
         if directory.is_dir():
             found |= {one.name for one in directory.iterdir()}
@@ -44,12 +44,23 @@ def load(chosen: Setting, base: Path, directories: Iterable[Path]) -> tuple[Sett
             return _read(directory / f"{name}{_END}", name)
     known = names(directories)
     if name not in known:
+        import difflib  # noqa: PLC0415
+
         close = difflib.get_close_matches(name, known, n=1)
         also = f"did you mean {close[0]}?" if close else f"expected {', '.join(known)}"
         message = f"{chosen.origin}: no profile named {name!r}; {also}"
         raise UsageError(message)
-    with resources.as_file(resources.files("kinspect.profiles") / f"{name}{_END}") as path:
+    from importlib.resources import as_file  # noqa: PLC0415
+
+    with as_file(_own() / f"{name}{_END}") as path:
         return _read(path, name, f"profile {name}")
+
+
+def _own() -> "Traversable":
+    """Where kinspect keeps its own."""
+    from importlib.resources import files  # noqa: PLC0415  # few runs need a profile
+
+    return files("kinspect.profiles")
 
 
 def _read(path: Path, name: str, origin: str = "") -> tuple[Setting, ...]:

@@ -1,6 +1,5 @@
 """From the values of a TOML file to those that kinspect knows: a function for each type."""
 
-import difflib
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from typing import Any, Final, NoReturn
@@ -36,6 +35,8 @@ def one_of(value: object, known: Iterable[str], what: str, at: Place) -> str:
     known = list(known)
     word = text(value, at)
     if word not in known:
+        import difflib  # noqa: PLC0415
+
         close = difflib.get_close_matches(word, known, n=1)
         some = f"expected {', '.join(known)}" if len(known) < MANY else "see kinspect rules"
         also = f"did you mean {close[0]}?" if close else some
