@@ -9,8 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from kinspect import api, copies, inventory, walk
+from kinspect.cli import cli
 from kinspect.render import json as rendering
 from kinspect.view import Descriptor
 from tests.conftest import SAMPLES, manifest
@@ -165,6 +167,16 @@ def reported(path: Path, jobs: int) -> str:
 @pytest.mark.parametrize("name", NAMES)
 def test_samples_read_alike(name: str) -> None:
     assert reported(SAMPLES / name, 3) == reported(SAMPLES / name, 1)
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("command", ["verify", "audit", "explain", "policy init"])
+def test_commands_tell_the_same(command: str) -> None:
+    told = [
+        CliRunner().invoke(cli, [*command.split(), "-j", jobs, str(SAMPLES)]).output
+        for jobs in ("1", "3")
+    ]
+    assert told[0] == told[1] != ""
 
 
 @pytest.mark.usefixtures("eager")

@@ -53,6 +53,7 @@ gfx942:sramecc+:xnack- and MI355X as gfx950:sramecc+:xnack- unless HSA_XNACK=1 i
 )  # fmt: skip
 @options.exclude
 @options.limit
+@options.jobs
 def command(
     paths: tuple[Named, ...],
     devices: tuple[str, ...],
@@ -61,6 +62,7 @@ def command(
     force_spirv: bool,
     exclude: tuple[str, ...],
     limits: tuple[str, ...],
+    jobs: int | None,
 ) -> None:
     """Print, for each bundle, the candidates, HIP's choice and the reason.
 
@@ -77,7 +79,13 @@ def command(
     )
     ceilings = options.read_limits(limits)
     with progress(paths) as watch:
-        artifacts = api.inspect_all(paths, limits=ceilings, exclude=exclude, watch=watch)
+        artifacts = api.inspect_all(
+            paths,
+            limits=ceilings,
+            exclude=exclude,
+            jobs=options.read_jobs(jobs),
+            watch=watch,
+        )
     ends = [_explain(artifact, asked) for artifact in artifacts]
     for glob in asked.globs:
         if glob not in asked.matched:

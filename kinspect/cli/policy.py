@@ -54,6 +54,7 @@ Examples:
 )
 @options.exclude
 @options.limit
+@options.jobs
 def init(
     paths: tuple[str, ...],
     output: str | None,
@@ -61,6 +62,7 @@ def init(
     pyproject: bool,
     exclude: tuple[str, ...],
     limits: tuple[str, ...],
+    jobs: int | None,
 ) -> None:
     """Write a policy that holds for artifacts as they are now.
 
@@ -74,7 +76,9 @@ def init(
             message = f"{output} is there already; --force writes over it"
             raise UsageError(message)
     ceilings = options.read_limits(limits)
-    artifacts = api.inspect_all(paths, limits=ceilings, exclude=exclude)
+    artifacts = api.inspect_all(
+        paths, limits=ceilings, exclude=exclude, jobs=options.read_jobs(jobs)
+    )
     proposed = propose(artifacts, date.today(), table="tool.kinspect" if pyproject else "")
     if not proposed.holds:
         problems = [f"{one.path}: {one.message}" for one in proposed.left]
