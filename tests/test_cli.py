@@ -15,6 +15,7 @@ import pytest
 from kinspect import schemas
 from kinspect.checks import RULES
 from kinspect.version import __version__
+from tests.conftest import SAMPLES
 from tests.writers import Host, Kernel, Slot, Wrapper, bundle, ccob, code_object
 from tests.writers.bundles import device
 
@@ -691,3 +692,15 @@ def test_a_bug_of_ours_is_no_verdict(run, files, monkeypatch):
     assert done.code == 2
     assert "IndexError" in done.err
     assert "please report it" in done.err
+
+
+@pytest.mark.parametrize("command", ["list", "kernels", "size", "verify", "audit"])
+def test_what_is_excluded_is_not_read(kinspect, tmp_path, command):
+    data = (SAMPLES / "per_tu_both.so").read_bytes()
+    for name in ("a.so", "b.so"):
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / "c.so").write_bytes(b"\x7fELF")  # no ELF file: told, unless left out
+    done = kinspect(command, "--exclude", "b.so", "--exclude", "c.so", tmp_path)
+    assert done.code == 0
+    assert "b.so" not in done.out
+    assert kinspect(command, "--exclude", "b.so", tmp_path).code != 0

@@ -4,18 +4,32 @@ from collections.abc import Iterable, Iterator
 
 from kinspect import api
 from kinspect.limits import Limits
-from kinspect.model import Unreadable
+from kinspect.model import Binary, Unreadable
 from kinspect.sources import Named
 
 
 def in_archives(
     paths: Iterable[Named], limits: Limits, exclude: tuple[str, ...] = ()
 ) -> Iterator[Unreadable]:
-    """Why hosts have no kernels of their own: these lie in kpack archives."""
-    for path in paths:
-        found = api.inspect(path, limits=limits, code_objects=False, exclude=exclude)
-        for binary in found.binaries:
-            for use in binary.kpack[:1]:
-                names = ", ".join(use.reference.search_paths)
-                message = f"its kernels lie in kpack archives, name these: {names}"
-                yield Unreadable(message, use.where)
+    """Why hosts have no kernels of their own: these lie in kpack archives.
+
+    Of a host whose archives were all named, nothing is told.
+    """
+    found = api.inspect_all(paths, limits=limits, code_objects=False, exclude=exclude)
+    binaries = [binary for artifact in found for binary in artifact.binaries]
+    named = {binary.path for binary in binaries}
+    for binary in binaries:
+        archives = _archives(binary)
+        if not named.issuperset(archives):
+            names = ", ".join(archives)
+            message = f"its kernels lie in kpack archives, name these: {names}"
+            yield Unreadable(message, binary.kpack[0].where)
+
+
+def _archives(binary: Binary) -> list[str]:
+    """The archives of a host, as they lie around it; else as it asks for them."""
+    lookups = [bundle.kpack for bundle in binary.bundles if bundle.kpack is not None]
+    paths = [source.path for lookup in lookups for source in lookup.sources]
+    if not binary.kpack:
+        return []
+    return list(dict.fromkeys(paths or binary.kpack[0].reference.search_paths))

@@ -7,6 +7,7 @@ import click
 
 from kinspect import choosing, extraction
 from kinspect.cli import options
+from kinspect.cli.elsewhere import in_archives
 from kinspect.cli.exit import Exit
 from kinspect.errors import UsageError
 from kinspect.extraction import Kind
@@ -16,6 +17,7 @@ from kinspect.extraction.selection import Selection, normal, split
 from kinspect.model import Unreadable
 from kinspect.names import escape
 from kinspect.render.words import count, size
+from kinspect.sources import Named
 from kinspect.uri import Place
 from kinspect.version import __version__
 
@@ -24,6 +26,7 @@ EPILOG = """\
 Examples:
   kinspect extract -o out deep_ep-1.0-cp312-cp312-linux_x86_64.whl
   kinspect extract -o out --target gfx950 --binary '*rocm72*' bitsandbytes*.whl
+  kinspect extract -o out --installed deep_ep --python .venv --target gfx942
   kinspect extract -o out --kind bundle --kind inflated libfoo.so
   kinspect extract -o - --target gfx942 --bundle 3 libfoo.so | llvm-readelf --notes -
   kinspect extract -o - --uri 'file://libfoo.so#offset=8192&size=4048'
@@ -41,7 +44,7 @@ KINDS = [kind.value for kind in Kind]
 
 
 @click.command("extract", epilog=EPILOG)
-@click.argument("paths", metavar="[PATH...]", nargs=-1, type=click.Path())
+@options.optional_artifacts
 @click.option(
     "-o", "--output", metavar="DIR", required=True, type=click.Path(allow_dash=True),
     help="Where to put the files; - for one piece to the standard output.",
@@ -71,7 +74,7 @@ KINDS = [kind.value for kind in Kind]
 @options.exclude
 @options.limit
 def command(
-    paths: tuple[str, ...],
+    paths: tuple[Named, ...],
     output: str,
     names: tuple[str, ...],
     bundles: tuple[int, ...],
@@ -92,7 +95,7 @@ def command(
     places = [Place.parse(uri) for uri in uris]
     paths = paths or tuple(dict.fromkeys(split(place.path)[0] for place in places))
     if not paths:
-        message = "name a PATH, or what to extract with --uri"
+        message = "name a PATH, --installed NAME, or what to extract with --uri"
         raise UsageError(message)
     selection = Selection(
         choosing.targets(names),
@@ -106,6 +109,8 @@ def command(
         found = _to_stdout(request, force=force)
     else:
         found = _to_directory(request, output, force=force, quiet=quiet)
+    if not found and not request.problems:
+        request.problems.extend(in_archives(paths, request.limits, exclude))
     if not found and not request.problems:
         click.echo(
             "kinspect: error: nothing there is what was asked for;"

@@ -31,12 +31,14 @@ leads to its compressed bundle; inflated-offset says where in it the entry lies.
     "-v", "--verbose", count=True, help="Name the binaries without device code too."
 )
 @options.no_color
+@options.exclude
 @options.limit
 def command(
     paths: tuple[Named, ...],
     formats: tuple[str, ...],
     verbose: int,
     color: bool | None,
+    exclude: tuple[str, ...],
     limits: tuple[str, ...],
 ) -> None:
     """List bundles and their entries, with code-object URIs.
@@ -47,7 +49,9 @@ def command(
     output = options.Output(formats, ("text", "json"))
     ceilings = options.read_limits(limits)
     with progress(paths) as watch:
-        artifacts = api.inspect_all(paths, limits=ceilings, code_objects=False, watch=watch)
+        artifacts = api.inspect_all(
+            paths, limits=ceilings, code_objects=False, exclude=exclude, watch=watch
+        )
 
     def render(name: str, to_file: bool) -> str:
         if name == "json":

@@ -40,7 +40,15 @@ _artifacts = (
 
 def artifacts(command: F) -> F:
     """Add PATH..., --installed and --python to a command, which gets them as `paths`."""
+    return _with_artifacts(command, required=True)
 
+
+def optional_artifacts(command: F) -> F:
+    """The same, for a command that can do without any."""
+    return _with_artifacts(command, required=False)
+
+
+def _with_artifacts(command: F, *, required: bool) -> F:
     def with_artifacts(
         *,
         paths: tuple[str, ...],
@@ -48,7 +56,7 @@ def artifacts(command: F) -> F:
         python: str | None,
         **others: Any,
     ) -> Any:
-        if not paths and not installed:
+        if required and not paths and not installed:
             message = "Missing argument 'PATH...', or --installed NAME."
             raise click.UsageError(message)
         if python is not None and not installed:

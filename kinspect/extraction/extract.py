@@ -12,7 +12,7 @@ from kinspect.extraction.pieces import Kind, Piece, extension, kind_of, pieces
 from kinspect.extraction.selection import Selection
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Form, Unreadable
-from kinspect.sources import Member, open_source
+from kinspect.sources import Member, Named, open_source
 from kinspect.target import EntryID
 from kinspect.uri import Place
 from kinspect.view import Bytes, View
@@ -54,7 +54,7 @@ class _Chosen:
 class Request:
     """What to take from which artifacts; `problems` collects what can't be read."""
 
-    paths: tuple[str, ...]
+    paths: tuple[Named, ...]
     selection: Selection = field(default_factory=Selection)
     limits: Limits = DEFAULT
     #: globs of files that are left out
@@ -127,7 +127,7 @@ def _chosen(request: Request) -> Iterator[_Chosen]:
             if isinstance(piece, Unreadable):
                 request.problems.append(piece)
             elif isinstance(piece, Member):
-                directory = namer.binary(piece.path, source.path)
+                directory = namer.binary(piece.path, source.path, source.distribution)
             else:
                 stem = namer.file(directory, piece.name)
                 if request.selection.admits(piece):

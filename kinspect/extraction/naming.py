@@ -68,9 +68,12 @@ class Namer:
         #: the directories of intermediate levels, as they were first spelled
         self._shared: dict[tuple[Names, str], str] = {}
 
-    def binary(self, path: str, artifact: str) -> Names:
-        """The directory for the binary of that breadcrumb, below that of its artifact."""
-        *above, last = _levels(path, artifact)
+    def binary(self, path: str, artifact: str, distribution: str = "") -> Names:
+        """The directory for the binary of that breadcrumb, below that of its artifact.
+
+        What is installed is called after its distribution: `deep_ep-1.0`.
+        """
+        *above, last = _levels(path, artifact, distribution.replace(" ", "-"))
         place: Names = ()
         for level in above:
             place = (*place, self._level(place, level))
@@ -96,9 +99,9 @@ class Namer:
         return free
 
 
-def _levels(path: str, artifact: str) -> list[str]:
+def _levels(path: str, artifact: str, distribution: str) -> list[str]:
     """The parts of a breadcrumb, beginning with what the artifact is called."""
-    name = os.path.basename(os.path.abspath(artifact)) or "root"
+    name = distribution or os.path.basename(os.path.abspath(artifact)) or "root"
     inner = path.removeprefix(artifact).replace(SEPARATOR, "/")
     levels = [component(name)]
     levels += [component(level) for level in inner.split("/") if level]

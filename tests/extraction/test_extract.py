@@ -17,6 +17,7 @@ from kinspect import InputError, Limits, UsageError, cli, schemas
 from kinspect.extraction import Directory, Kind, Request, Selection, extract, only
 from kinspect.render.words import size
 from tests.conftest import SAMPLES
+from tests.sources.test_installed import install
 from tests.writers import (
     Host,
     Image,
@@ -609,3 +610,35 @@ def test_the_uris_of_kpack_entries_lead_to_the_same_bytes(run, files):
     expected = taken([str(name)])[0].values()
     uris = [uri for uri, _ in uris_of(run, str(name))]
     assert [run("extract", "-o", "-", "--uri", uri).out for uri in uris] == list(expected)
+
+
+def test_a_host_alone_names_the_archives_that_it_needs(run, files):
+    """They lie beside it; of one whose archives are elsewhere, what it asks for."""
+    host = str(SAMPLES / "kpack_per_tu.so")
+    archives = [str(SAMPLES / f"kpack_per_tu_{t}.kpack") for t in ("gfx942", "gfx950")]
+    done = run("extract", "-o", "out", host)
+    assert done.code == 2
+    assert f"name these: {', '.join(archives)}\n" in done.err
+    (files / "kpack_per_tu.so").write_bytes(Path(host).read_bytes())
+    done = run("extract", "-o", "out", "kpack_per_tu.so")
+    assert done.code == 2
+    assert "name these: kpack_per_tu_@GFXARCH@.kpack\n" in done.err
+    assert run("extract", "-o", "out", host, *archives).code == 0
+    done = run("extract", "-o", "other", "--target", "gfx900", host, *archives)
+    assert (done.code, "name these" in done.err) == (2, False)
+
+
+# --- installed distributions ----------------------------------------------------------
+
+
+def test_what_is_installed_is_called_after_its_distribution(run, files):
+    install(files / "venv", {"pkg/two.so": TWO, "other.so": Host().build().data})
+    done = run("extract", "-o", "out", "--installed", "deep-ep", "--python", "venv")
+    assert done.code == 0
+    found = {str(one.relative_to("out")) for one in Path("out").rglob("*.hsaco")}
+    assert found == {
+        f"Deep.EP-1.0/pkg/two.so/{name}.hsaco"
+        for name in ("bundle0.gfx942", "bundle0.gfx950", "bundle1.gfx942")
+    }
+    assert run("extract", "-o", "out2").code == 2
+    assert run("extract", "-o", "out2", "--installed", "nope", "--python", "venv").code == 2
