@@ -1,7 +1,6 @@
 """`kinspect browse`: look around in artifacts."""
 
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
@@ -10,12 +9,8 @@ from kinspect.cli import options
 from kinspect.cli.exit import Exit
 from kinspect.cli.requirements import requirements
 from kinspect.errors import UsageError
-from kinspect.limits import Limits
 from kinspect.names import escape
 from kinspect.policy import Policy
-
-if TYPE_CHECKING:
-    from kinspect.browse.details import Resources
 
 EPILOG = """\
 \b
@@ -50,6 +45,7 @@ def command(
     """
     try:
         from kinspect.browse.app import Browser  # noqa: PLC0415
+        from kinspect.browse.resources import read  # noqa: PLC0415
     except ImportError as error:
         message = (
             f"browse needs textual, which is not installed ({error}):"
@@ -71,14 +67,5 @@ def command(
         click.echo("kinspect: error: nothing to look at: no binary", err=True)
         raise click.exceptions.Exit(Exit.COULD_NOT_TELL)
     word, reason = matrix.verdict(report)
-    Browser(report, f"{word}: {reason}", lambda: _resources(paths, ceilings)).run()
+    Browser(report, f"{word}: {reason}", lambda: read(report, paths, ceilings)).run()
     raise click.exceptions.Exit(Exit.VERIFIED)
-
-
-def _resources(paths: tuple[str, ...], limits: Limits) -> "Resources":
-    """Of every kernel; what can't be read has a finding already."""
-    return {
-        (row.path, row.bundle, row.target, row.kernel.name): row.kernel
-        for path in paths
-        for row in api.kernels(path, limits=limits)
-    }

@@ -10,6 +10,7 @@ from kinspect.cli.exit import Exit
 from kinspect.model import Unreadable
 from kinspect.names import escape
 from kinspect.render.words import count
+from kinspect.sources import Named
 from kinspect.version import __version__
 
 EPILOG = """\
@@ -25,7 +26,7 @@ the sources. A name that ends in .gz is compressed; - is the standard output.
 
 
 @click.command("snapshot", epilog=EPILOG)
-@options.paths
+@options.artifacts
 @click.option(
     "-o", "--output", metavar="FILE", required=True, type=click.Path(allow_dash=True),
     help="Where to write the snapshot.",
@@ -33,7 +34,7 @@ the sources. A name that ends in .gz is compressed; - is the standard output.
 @options.exclude
 @options.limit
 def command(
-    paths: tuple[str, ...],
+    paths: tuple[Named, ...],
     output: str,
     exclude: tuple[str, ...],
     limits: tuple[str, ...],
@@ -49,7 +50,7 @@ def command(
     )
     errors = [f"{part.where}: {part.message}" for part in problems]
     if not taken.binaries and not errors:
-        errors = [f"{', '.join(paths)}: no device code to record"]
+        errors = [f"{', '.join(map(str, paths))}: no device code to record"]
     for error in errors:
         click.echo(f"kinspect: error: {escape(error)}", err=True)
     if errors:

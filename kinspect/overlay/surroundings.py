@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from kinspect.errors import InputError, Where
+from kinspect.formats.container import Opener
 from kinspect.kpack import PLACEHOLDER
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Artifact, Binary, Unreadable
@@ -24,12 +25,17 @@ class Surroundings:
 
 
 def look_around(
-    artifacts: Iterable[Artifact], limits: Limits = DEFAULT, *, code_objects: bool = True
+    artifacts: Iterable[Artifact],
+    limits: Limits = DEFAULT,
+    *,
+    code_objects: bool = True,
+    opener: Opener | None = None,
 ) -> dict[str, Surroundings]:
     """By the path of each host on disk, the archives where its loader looks.
 
     Those that belong to an artifact are not read again. Only relative search paths are
-    followed: an absolute one is for the machine that the host is installed on.
+    followed: an absolute one is for the machine that the host is installed on. `opener`
+    reads their code objects in place of the usual reader.
     """
     found: dict[str, Surroundings] = {}
     known: dict[str, Binary] = {}
@@ -44,7 +50,7 @@ def look_around(
             for found_at in _places(binary, directory):
                 place, path = posixpath.normpath(found_at), os.path.realpath(found_at)
                 if path not in known:
-                    known[path] = _read(place, limits, code_objects=code_objects)
+                    known[path] = _read(place, limits, opener, code_objects=code_objects)
                 around[place] = known[path]
             found[binary.path] = Surroundings(directory, around)
     return found
@@ -95,12 +101,16 @@ def _files(pattern: str) -> Iterator[str]:
             yield path
 
 
-def _read(path: str, limits: Limits, *, code_objects: bool) -> Binary:
+def _read(
+    path: str, limits: Limits, opener: Opener | None, *, code_objects: bool
+) -> Binary:
     """An archive; what is none, or can't be read, is told in its place."""
     try:
         file = File(path)
         try:
-            found = read_binary(View(file, path), limits, code_objects=code_objects)
+            found = read_binary(
+                View(file, path), limits, code_objects=code_objects, opener=opener
+            )
         finally:
             file.close()
     except InputError as error:

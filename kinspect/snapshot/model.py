@@ -119,7 +119,7 @@ Found = Mapping[int, Mapping[str, Resources]]
 def of_artifacts(artifacts: Iterable[Artifact]) -> Snapshot:
     """What artifacts hold that were read without the resources of their kernels."""
     found = [
-        record(artifact.path, binary)
+        record(artifact.path, binary, distribution=artifact.distribution)
         for artifact in artifacts
         for binary in artifact.binaries
         if binary.device_code
@@ -131,15 +131,17 @@ def sorted_(binaries: Iterable[BinaryRecord]) -> Snapshot:
     return Snapshot(tuple(sorted(binaries, key=lambda one: (one.artifact, one.path))))
 
 
-def record(artifact: str, binary: Binary, found: Found | None = None) -> BinaryRecord:
-    """What a binary of an artifact (by its path) holds.
+def record(
+    artifact: str, binary: Binary, found: Found | None = None, distribution: str = ""
+) -> BinaryRecord:
+    """What a binary of an artifact (by its path, or an installed distribution) holds.
 
     Units come in the order of their kernels: the order of objects on a link line is
     nobody's business.
     """
     recorded = [_unit(unit, found or {}) for unit in units(binary)]
     return BinaryRecord(
-        _artifact_name(artifact),
+        distribution.replace(" ", "-") or _artifact_name(artifact),
         _inner_path(artifact, binary.path),
         binary.linkage and binary.linkage.value,
         tuple(sorted(recorded, key=_contents)),

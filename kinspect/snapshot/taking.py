@@ -1,6 +1,5 @@
 """A snapshot of artifacts, with the resources of every kernel."""
 
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from operator import attrgetter
@@ -8,69 +7,114 @@ from typing import Final
 
 from kinspect.formats import code_object
 from kinspect.limits import DEFAULT, Limits
-from kinspect.model import CodeObject, Entry, Unreadable
+from kinspect.model import Artifact, Binary, CodeObject, Entry, Unreadable
 from kinspect.resources.kernels import Measured, measure
 from kinspect.resources.rows import KernelRow
 from kinspect.snapshot.model import BinaryRecord, Resources, Snapshot, record, sorted_
-from kinspect.sources import Member, open_source
+from kinspect.sources import Named, Source, open_source
 from kinspect.view import View
 from kinspect.walk import read_binary, worth_reading
 
 
 def take(
-    paths: Iterable[str | os.PathLike[str]],
+    paths: Iterable[Named],
     *,
     limits: Limits = DEFAULT,
     exclude: tuple[str, ...] = (),
     problems: list[Unreadable],
 ) -> Snapshot:
-    """Record what artifacts hold, binary by binary.
+    """Record what artifacts hold that are installed together, binary by binary.
 
-    What can't be read is added to `problems`: with any of these, the snapshot is not
-    whole, and nothing should be held against it. Raises InputError where a path can't
-    be opened.
+    A host that was split for kpack has what its archives have for it. What can't be read
+    is added to `problems`: with any of these, the snapshot is not whole, and nothing
+    should be held against it. Raises InputError where a path can't be opened.
     """
-    found: list[BinaryRecord] = []
-    rows = _Rows()
+    taking = _Taking(limits, problems)
     for path in paths:
-        source = open_source(path, limits=limits, exclude=exclude, wanted=worth_reading)
+        taking.add(open_source(path, limits=limits, exclude=exclude, wanted=worth_reading))
+    taking.join()
+    return sorted_(taking.found)
+
+
+class _Taking:
+    """Binaries as they are read; those of kpack once all of them are."""
+
+    def __init__(self, limits: Limits, problems: list[Unreadable]) -> None:
+        self.found: list[BinaryRecord] = []
+        self._limits = limits
+        self._problems = problems
+        self._rows = _Rows()
+        #: of the binary that is being read, by identity of its code objects: these stay
+        #: alive as long as the binary
+        self._resources: dict[int, dict[str, Resources]] = {}
+        #: hosts that were split for kpack, and archives; their resources
+        self._split: list[Artifact] = []
+        self._kept: dict[int, dict[str, Resources]] = {}
+
+    def add(self, source: Source) -> None:
+        split: list[Binary] = []
         for part in source.members():
             if isinstance(part, Unreadable):
-                problems.append(part)
-            elif one := _record(source.path, part, limits, rows, problems):
-                found.append(one)
-    return sorted_(found)
+                self._problems.append(part)
+                continue
+            self._resources.clear()
+            binary = read_binary(part.view, self._limits, opener=self._open)
+            if binary is None:
+                continue
+            if binary.kpack or binary.format == "kpack":
+                split.append(binary)
+                self._kept.update(self._resources)
+            else:
+                self._record(source.path, binary, source.distribution)
+        if split:
+            self._split.append(
+                Artifact(
+                    source.path,
+                    source.kind,
+                    tuple(split),
+                    distribution=source.distribution,
+                )
+            )
 
+    def join(self) -> None:
+        """Record the hosts and archives of all artifacts, these laid over each other."""
+        if not self._split:
+            return
+        from kinspect.overlay import laying, surroundings  # noqa: PLC0415  # few need it
 
-def _record(
-    artifact: str,
-    member: Member,
-    limits: Limits,
-    rows: "_Rows",
-    problems: list[Unreadable],
-) -> BinaryRecord | None:
-    """A binary with device code; None for anything else."""
-    found: dict[int, dict[str, Resources]] = {}
+        self._resources = self._kept
+        around = surroundings.look_around(self._split, self._limits, opener=self._open)
+        for artifact in laying.lay_over(self._split, around):
+            for binary in artifact.binaries:
+                self._problems += _missing(binary)
+                self._record(artifact.path, binary, artifact.distribution)
 
-    def opener(view: View) -> CodeObject:
-        one = code_object.parse(view, limits)
+    def _open(self, view: View) -> CodeObject:
+        one = code_object.parse(view, self._limits)
         target = str(one.flags.target or "")
-        # by identity: the object stays alive as long as the binary that it is part of
-        found[id(one)] = {
-            sys.intern(part.kernel.name): rows.of(target, part)
-            for part in measure(view, limits)
+        self._resources[id(one)] = {
+            sys.intern(part.kernel.name): self._rows.of(target, part)
+            for part in measure(view, self._limits)
             if isinstance(part, Measured)  # what else there is, is a fault of `one`
         }
         return one
 
-    binary = read_binary(member.view, limits, opener=opener)
-    if binary is None:
-        return None
-    problems += binary.unreadable
-    for bundle in binary.bundles:
-        for entry in bundle.hip_entries:
-            problems += _damage(entry)
-    return record(artifact, binary, found) if binary.device_code else None
+    def _record(self, artifact: str, binary: Binary, distribution: str) -> None:
+        entries = (e for bundle in binary.bundles for e in bundle.hip_entries)
+        wrong = [*binary.unreadable, *(part for e in entries for part in _damage(e))]
+        self._problems += dict.fromkeys(p for p in wrong if p not in self._problems)
+        if binary.device_code:
+            self.found.append(record(artifact, binary, self._resources, distribution))
+
+
+def _missing(binary: Binary) -> Iterator[Unreadable]:
+    """A host whose archives are not there, so that nobody knows what it has."""
+    lookups = [bundle.kpack for bundle in binary.bundles if bundle.kpack is not None]
+    if binary.kpack and not any(lookup.sources for lookup in lookups):
+        first = binary.kpack[0]
+        names = ", ".join(first.reference.search_paths)
+        message = f"its kernels lie in kpack archives, and none is here: {names}"
+        yield Unreadable(message, first.where)
 
 
 def _damage(entry: Entry) -> Iterator[Unreadable]:

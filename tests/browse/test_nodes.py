@@ -3,6 +3,8 @@
 from kinspect import Policy, api
 from kinspect.browse.details import details
 from kinspect.browse.nodes import matching, searched, tree, walk
+from kinspect.browse.resources import read
+from kinspect.limits import DEFAULT
 from kinspect.target import parse_required
 from tests.conftest import SAMPLES
 
@@ -72,6 +74,23 @@ def test_resources_side_by_side():
     assert [row[:2] for row in rows[1:]] == [[">", "gfx942"], ["gfx950", "2"]]
     assert max(map(len, told.splitlines())) <= 76
     assert "reading resources" in details(node, None)
+
+
+def test_resources_of_a_split_host_are_those_of_its_archives():
+    """The sample was split from another one, and has the same kernels."""
+    path = SAMPLES / "kpack_per_tu.so"
+    report = api.verify(path)
+    found = read(report, [path], DEFAULT)
+    node = find(tree(report), "unit_b::shift")
+    whole = find(roots("per_tu_both.so"), "unit_b::shift")
+    plain = read(
+        api.verify(SAMPLES / "per_tu_both.so"), [SAMPLES / "per_tu_both.so"], DEFAULT
+    )
+    assert details(node, found).splitlines()[2:] == details(whole, plain).splitlines()[2:]
+    assert "gfx950" in details(node, found)
+    archives = [SAMPLES / f"kpack_per_tu_{target}.kpack" for target in ("gfx942", "gfx950")]
+    named = api.verify([path, *archives])
+    assert read(named, [path, *archives], DEFAULT) == found
 
 
 def test_names_can_not_move_the_cursor(tmp_path):

@@ -5,10 +5,11 @@ import zipfile
 
 import pytest
 
-from kinspect import Unreadable, api
+from kinspect import Installed, Unreadable, api
 from kinspect.snapshot import Resources, load, of_artifacts, save, take, text
 from tests.conftest import SAMPLES
-from tests.writers import Host, Kernel, Slot, bundle, ccob, code_object
+from tests.sources.test_installed import install
+from tests.writers import Host, Kernel, Slot, bundle, ccob, code_object, kpack
 from tests.writers.bundles import device
 
 RESOURCES = {
@@ -163,3 +164,113 @@ def test_what_verify_sees_is_what_was_recorded_but_for_the_resources(name, tmp_p
             assert {t: list(r.kernels) for t, r in one.targets.items()} == {
                 t: list(r.kernels) for t, r in other.targets.items()
             }
+
+
+# --- kpack ----------------------------------------------------------------------------
+
+CODE = {("lib/l.so#0", "gfx942"): A, ("lib/l.so#0", "gfx950"): B}
+
+
+@pytest.fixture
+def split(tmp_path, monkeypatch):
+    """A host, and an archive for each target in another directory."""
+    monkeypatch.chdir(tmp_path)
+    host = kpack.split_host("lib/l.so", "../.kpack/l_@GFXARCH@.kpack")
+    for name in ("host/lib", ".kpack"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "host/lib/l.so").write_bytes(host)
+    for (key, target), data in CODE.items():
+        archive = kpack.archive({(key, target): data}, "zstd-per-kernel")
+        (tmp_path / f".kpack/l_{target}.kpack").write_bytes(archive)
+    return tmp_path
+
+
+def kernels_of(binary):
+    (unit,) = binary.units
+    return {name: dict(one.kernels) for name, one in unit.targets.items()}
+
+
+def test_a_split_host_has_what_its_archives_have(split):
+    """In whatever order they are named, and with other binaries between them."""
+    (split / "l.so").write_bytes(Host(PAIR).build().data)
+    (whole,) = taken("l.so").binaries
+    archives = [".kpack/l_gfx942.kpack", ".kpack/l_gfx950.kpack"]
+    for paths in (
+        ["host/lib/l.so", "l.so", *archives],
+        [*archives, "l.so", "host/lib/l.so"],
+    ):
+        found = taken(*paths).binaries
+        assert len(found) == 4
+        (host,) = [one for one in found if one.breadcrumb == "host/lib/l.so"]
+        assert kernels_of(host) == kernels_of(whole)
+        for row in kernels_of(host).values():
+            assert all(one.wavefront_size == 64 for one in row.values())
+
+
+def test_archives_that_lie_around_a_host_are_found(split):
+    (split / ".kpack").rename(split / "host/.kpack")
+    (host,) = taken("host/lib/l.so").binaries
+    assert set(kernels_of(host)) == {"gfx942", "gfx950"}
+    assert kernels_of(host)["gfx942"]["_Z1av"] == Resources(**RESOURCES, occupancy=5)
+    assert len(taken("host").binaries) == 3
+
+
+def test_a_host_without_its_archives_is_no_snapshot(split, kinspect):
+    problems: list[Unreadable] = []
+    take(["host/lib/l.so"], problems=problems)
+    (problem,) = problems
+    assert (
+        "kpack archives, and none is here: ../.kpack/l_@GFXARCH@.kpack" in problem.message
+    )
+    done = kinspect("snapshot", "-o", "s.json", "host")
+    assert (done.code, (split / "s.json").exists()) == (2, False)
+    assert kinspect("diff", "host", "host").code == 2
+
+
+def test_damage_in_an_archive_around_is_told_once(split):
+    (split / ".kpack").rename(split / "host/.kpack")
+    cut = kpack.archive({("lib/l.so#0", "gfx942"): A[:200]})
+    (split / "host/.kpack/l_gfx942.kpack").write_bytes(cut)
+    problems: list[Unreadable] = []
+    take(["host"], problems=problems)
+    assert problems
+    assert len(set(problems)) == len(problems)
+
+
+def test_a_build_that_was_split_has_lost_nothing(kinspect, monkeypatch):
+    """The samples' build moved the code of the one to the archives of the other."""
+    monkeypatch.chdir(SAMPLES)
+    options = ["--fail-on", "lost-target,lost-kernel,renamed-kernel"]
+    assert kinspect("diff", *options, "per_tu_both.so", "kpack_per_tu.so").code == 0
+    assert kinspect("diff", *options, "kpack_per_tu.so", "per_tu_one_lacks.so").code == 1
+
+
+def test_a_baseline_of_a_split_build_holds_for_it(split, kinspect):
+    (split / ".kpack").rename(split / "host/.kpack")
+    assert kinspect("snapshot", "-o", "s.json", "host").code == 0
+    verify = ["verify", "--ignore", "kernel-parity", "--baseline", "s.json", "host"]
+    assert kinspect(*verify).code == 0
+    (split / "host/.kpack/l_gfx950.kpack").unlink()
+    done = kinspect(*verify, "--require", "gfx942")
+    assert (done.code, "lost-target" in done.out) == (1, True)
+
+
+# --- installed ------------------------------------------------------------------------
+
+
+def test_what_is_installed_is_named_by_its_distribution(tmp_path, kinspect, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data = Host(PAIR).build().data
+    install(tmp_path / "venv", {"pkg/l.so": data})
+    (binary,) = taken(Installed("deep-ep", "venv")).binaries
+    assert binary.name == "Deep.EP-1.0!pkg/l.so"
+    options = ["--installed", "deep-ep", "--python", "venv"]
+    assert kinspect("snapshot", "-o", "s.json", *options).code == 0
+    verify = ["verify", "--ignore", "kernel-parity", "--baseline", "s.json", *options]
+    assert kinspect(*verify).code == 0
+    # the next version, and the wheel that it was installed from
+    install(tmp_path / "next", {"pkg/l.so": data}, version="1.1")
+    assert kinspect(*verify[:-1], "next").code == 0
+    wheel(tmp_path / "deep_ep-1.0-py3-none-any.whl", {"pkg/l.so": data})
+    done = kinspect("diff", "s.json", "deep_ep-1.0-py3-none-any.whl")
+    assert done.out.splitlines()[-1].startswith("SAME")
