@@ -26,14 +26,11 @@ class Style:
 
 
 def table(rows: Sequence[Sequence[str]], headers: Sequence[str]) -> list[str]:
-    """The lines of a table, sizes to the right; none without rows.
-
-    Columns are two wider than their headers, so that these stand apart.
-    """
+    """The lines of a table, sizes to the right; none without rows."""
     if not rows:
         return []
-    left = [name for name in headers if name != "size"]
-    return _lines(rows, headers, left, [_length(name) + 2 for name in headers])
+    align = ["right" if name == "size" else "left" for name in headers]
+    return _laid_out(rows, headers, align)
 
 
 def narrow_table(
@@ -41,33 +38,19 @@ def narrow_table(
 ) -> list[str]:
     """The lines of a table of many columns, numbers to the right, all as narrow as can be.
 
-    `left` names the columns that are text.
+    `left` names the columns that are text. A header of its own would widen each of them.
     """
-    return _lines(rows, headers, left, [0] * len(headers))
+    align = ["left" if name in left else "right" for name in headers]
+    return _laid_out([headers, *rows], (), align)
 
 
-def _lines(
-    rows: Sequence[Sequence[str]],
-    headers: Sequence[str],
-    left: Collection[str],
-    least: Sequence[int],
+def _laid_out(
+    rows: Sequence[Sequence[str]], headers: Sequence[str], align: Sequence[str]
 ) -> list[str]:
-    widths = [
-        max(width, *map(_length, column))
-        for width, *column in zip(least, headers, *rows, strict=True)
-    ]
-    return [
-        "  ".join(
-            _padded(cell, width, left=name in left)
-            for cell, width, name in zip(row, widths, headers, strict=True)
-        ).rstrip()
-        for row in (headers, *rows)
-    ]
+    from tabulate import tabulate  # noqa: PLC0415  # a report in JSON has no tables
 
-
-def _padded(cell: str, width: int, *, left: bool) -> str:
-    padding = " " * (width - _length(cell))
-    return cell + padding if left else padding + cell
+    text = tabulate(rows, headers, tablefmt="plain", disable_numparse=True, colalign=align)
+    return [line.rstrip() for line in text.splitlines()]
 
 
 def wrapped(text: str, width: int) -> str:
