@@ -10,7 +10,7 @@ from kinspect.inspecting import Inspected, Task, each, read, together
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Artifact, Report, Unreadable
 from kinspect.policy import Policy
-from kinspect.sources import Installed, Named, Watch
+from kinspect.sources import Installed, Named, Watch, label
 from kinspect.version import __version__
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ def _inspected(
 
 def _gathered(one: Inspected, watch: Watch | None) -> Artifact:
     if watch is not None:
-        watch.reading(str(one.path))
+        watch.reading(label(one.path))
     if isinstance(one.found, InputError):
         return _missing(one.path, one.found)
     if isinstance(one.found, KinspectError):
@@ -209,8 +209,7 @@ def _gathered(one: Inspected, watch: Watch | None) -> Artifact:
 def _missing(path: Named, error: InputError) -> Artifact:
     """In place of an artifact of which nothing is known."""
     unreadable = Unreadable(error.message, Where(error.path))
-    name = str(path) if isinstance(path, Installed) else os.fspath(path)
-    return Artifact(name, "missing", unreadable=(unreadable,))
+    return Artifact(label(path), "missing", unreadable=(unreadable,))
 
 
 def kernels(

@@ -12,7 +12,8 @@ from kinspect.errors import KinspectError, WorkerError
 from kinspect.inventory import Inventory
 from kinspect.limits import Limits
 from kinspect.model import Artifact
-from kinspect.sources import Installed, Named, Watch, open_source
+from kinspect.sources import Installed, Named, Watch, label, open_source
+from kinspect.urls import is_url
 from kinspect.version import __version__
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ def read(
     watch: Watch | None,
     jobs: int = 1,
 ) -> Artifact:
+    if is_url(path):
+        jobs = 1  # a copy of this process would have no connection
     found = Inventory(limits, code_objects=code_objects, jobs=jobs, watch=watch)
     source = open_source(
         path,
@@ -117,7 +120,7 @@ def each(
 def inspect_one(task: Task, path: str | Installed) -> Artifact | KinspectError:
     """In a worker. An error is returned, since executors log and retry what is raised."""
     if problem := _stranger(task, path):
-        return WorkerError(problem, str(path))
+        return WorkerError(problem, label(path))
     try:
         found = read(
             path,
@@ -142,7 +145,7 @@ def _stranger(task: Task, path: str | Installed) -> str:
     """Why this process would find something else than the caller; empty if it would not."""
     if task.version != __version__:
         return f"a worker has kinspect {__version__}, the caller has {task.version}"
-    if isinstance(path, Installed) or Path(path).is_absolute():
+    if isinstance(path, Installed) or is_url(path) or Path(path).is_absolute():
         return ""
     if Path.cwd() != task.directory:
         return "a relative path, and the worker runs in another directory than the caller"
@@ -161,4 +164,4 @@ def _found(
 
 def _failed(path: str | Installed, error: BaseException) -> WorkerError:
     reason = " ".join(f"{type(error).__name__}: {error}".split())
-    return WorkerError(f"the worker that should read it failed: {reason}", str(path))
+    return WorkerError(f"the worker that should read it failed: {reason}", label(path))

@@ -1,6 +1,7 @@
 """URIs: of files, and of code objects as ROCm's tools write them.
 
-The latter are `file://PATH#offset=N&size=N`. Source: LLVM, User Guide for AMDGPU
+The latter are `file://PATH#offset=N&size=N`; where a file was named by its URL, that
+stands in place of `file://PATH`. Source: LLVM, User Guide for AMDGPU
 Backend, "Loaded Code Object Path Uniform Resource Identifier".
 """
 
@@ -11,9 +12,10 @@ from urllib.parse import quote, unquote
 
 from kinspect.errors import UsageError
 from kinspect.model import Bundle, Entry
+from kinspect.urls import is_url
 
 _RANGE: Final = re.compile(
-    r"file://(?P<path>[^#?]*)[#?]offset=(?P<offset>\w+)&size=(?P<size>\w+)"
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+://)(?P<path>[^#?]*)[#?]offset=(?P<offset>\w+)&size=(?P<size>\w+)"
     r"(?:&inflated-offset=(?P<inside>\w+)&inflated-size=(?P<length>\w+))?"
 )
 
@@ -55,13 +57,19 @@ class Place:
                 " file://PATH#offset=N&size=N, as `kinspect list` prints it"
             )
             raise UsageError(message)
-        path = unquote(found["path"], errors="surrogateescape")
+        path = found["path"]
+        if found["scheme"] == "file://":
+            path = unquote(path, errors="surrogateescape")
+        else:
+            url, mark, inner = path.partition("!")
+            inner = unquote(inner, errors="surrogateescape")
+            path = f"{found['scheme']}{url}{mark}{inner}"
         names = ("offset", "size", "inside", "length")
         return cls(path, *(_number(found[name], uri) for name in names if found[name]))
 
     def __str__(self) -> str:
-        quoted = _quoted(self.path, safe="/!+~:@,=")
-        text = f"file://{quoted}#offset={self.offset}&size={self.size}"
+        file = _remote(self.path) or f"file://{_quoted(self.path, safe='/!+~:@,=')}"
+        text = f"{file}#offset={self.offset}&size={self.size}"
         if self.inflated_offset is None:
             return text
         inside = f"inflated-offset={self.inflated_offset}"
@@ -84,10 +92,20 @@ def entry_uri(path: str, bundle: Bundle, entry: Entry) -> str:
 
 def file_uri(path: str) -> str:
     """A file as a URI reference: relative where its path is (RFC 3986, section 4.2)."""
+    if remote := _remote(path):
+        return remote
     quoted = _quoted(path, safe="/!+~@,=")  # a colon would end a scheme
     if path.startswith("/"):
         return f"file://{quoted}"
     return quoted.removeprefix("./") or "."
+
+
+def _remote(path: str) -> str:
+    """What was named by a URL: as it is, and the names in it quoted; empty for a path."""
+    if not is_url(path):
+        return ""
+    url, mark, inner = path.partition("!")
+    return url + mark + _quoted(inner, safe="/!+~:@,=")
 
 
 def _quoted(path: str, safe: str) -> str:

@@ -11,7 +11,15 @@ from array import array
 from collections.abc import Hashable, Iterator
 from functools import cache
 from struct import Struct
-from typing import Annotated, Final, Protocol, TypeVar, get_args, get_type_hints
+from typing import (
+    Annotated,
+    Final,
+    Protocol,
+    TypeVar,
+    get_args,
+    get_type_hints,
+    runtime_checkable,
+)
 
 from kinspect.errors import FormatError, InputError, Where
 
@@ -49,6 +57,14 @@ class Storage(Protocol):
 
     def read(self, at: int, size: int) -> Bytes:
         """Up to `size` bytes at `at`; fewer only if there are no more."""
+
+
+@runtime_checkable
+class Ahead(Protocol):
+    """A storage that is far away: it is cheaper to fetch much at once."""
+
+    def expect(self, at: int, size: int) -> None:
+        """All of these bytes are going to be read, in order."""
 
 
 class Memory:
@@ -211,6 +227,11 @@ class View:
         """Tell who watches the file that another process read so many bytes of it."""
         if isinstance(self._storage, Descriptor):
             self._storage.consumed += size
+
+    def expect(self) -> None:
+        """Say that all of it is going to be read, in order."""
+        if isinstance(self._storage, Ahead):
+            self._storage.expect(self.start, self.size)
 
     def startswith(self, magic: Bytes, at: int = 0) -> bool:
         """Whether `magic` stands at `at`; False where the window is too short."""

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from kinspect import api, copies, inventory, walk
 from kinspect.cli import cli
 from kinspect.render import json as rendering
-from kinspect.view import Descriptor
+from kinspect.sources import Counted
 from tests.conftest import SAMPLES, manifest
 
 BIG = 64 << 20
@@ -210,10 +210,10 @@ def test_a_member_that_is_lost_is_told(
 def test_progress_counts_what_others_read(tmp_path: Path) -> None:
     path = tmp_path / "two.hipfb"
     path.write_bytes(2 * (SAMPLES / "bundle_ccob.hipfb").read_bytes())
-    opened: list[Descriptor] = []
+    opened: list[Counted] = []
 
     class Watching:
-        def opened(self, file: Descriptor) -> None:
+        def opened(self, file: Counted) -> None:
             opened.append(file)
 
         def reading(self, path: str) -> None:

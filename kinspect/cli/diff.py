@@ -12,6 +12,7 @@ from kinspect.errors import OutputError, UsageError
 from kinspect.limits import Limits
 from kinspect.model import Unreadable
 from kinspect.names import escape
+from kinspect.sources import label
 
 FORMATS = ("text", "json", "markdown")
 
@@ -127,7 +128,7 @@ def _side(path: str, limits: Limits, exclude: tuple[str, ...]) -> Side:
         return Side(path, snapshot.load(path))
     problems: list[Unreadable] = []
     taken = snapshot.take([path], limits=limits, exclude=exclude, problems=problems)
-    return Side(path, taken, tuple(problems))
+    return Side(label(path), taken, tuple(problems))
 
 
 def _end(found: Diff, wrong: Sequence[Violation], kinds: Sequence[str]) -> None:

@@ -18,6 +18,7 @@ from kinspect.runtime import Runtime
 from kinspect.settings import Effective, Setting
 from kinspect.settings.keys import SINGLE
 from kinspect.settings.proposal import propose
+from kinspect.sources import label
 from kinspect.target import TargetID
 
 EPILOG = """\
@@ -82,7 +83,9 @@ def init(
     proposed = propose(artifacts, date.today(), table="tool.kinspect" if pyproject else "")
     if not proposed.holds:
         problems = [f"{one.path}: {one.message}" for one in proposed.left]
-        for problem in problems or [f"{', '.join(paths)}: no device code to hold to"]:
+        for problem in problems or [
+            f"{', '.join(map(label, paths))}: no device code to hold to"
+        ]:
             click.echo(f"kinspect: error: {escape(problem)}", err=True)
         raise click.exceptions.Exit(Exit.COULD_NOT_TELL)
     if output is None:

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from kinspect.names import escape
-from kinspect.sources import Installed, Named, Watch
-from kinspect.view import Descriptor
+from kinspect.sources import Counted, Installed, Named, Watch
 
 #: work that is done sooner shows nothing, in seconds
 PATIENCE: Final = 0.5
@@ -55,7 +54,7 @@ class Bar:
     def __init__(self, stream: TextIO, total: int, patience: float = PATIENCE) -> None:
         self._stream = stream
         self._total = total
-        self._files: list[Descriptor] = []
+        self._files: list[Counted] = []
         self._done = 0
         self._name = ""
         self._drawn = False
@@ -64,7 +63,7 @@ class Bar:
         self._thread = threading.Thread(target=self._run, args=(patience,), daemon=True)
         self._thread.start()
 
-    def opened(self, file: Descriptor) -> None:
+    def opened(self, file: Counted) -> None:
         self._done += sum(one.size for one in self._files)
         self._files = [file]
 

@@ -10,7 +10,7 @@ from kinspect.cli.exit import Exit
 from kinspect.model import Unreadable
 from kinspect.names import escape
 from kinspect.render.words import count
-from kinspect.sources import Named
+from kinspect.sources import Named, label
 from kinspect.version import __version__
 
 EPILOG = """\
@@ -50,7 +50,7 @@ def command(
     )
     errors = [f"{part.where}: {part.message}" for part in problems]
     if not taken.binaries and not errors:
-        errors = [f"{', '.join(map(str, paths))}: no device code to record"]
+        errors = [f"{', '.join(map(label, paths))}: no device code to record"]
     for error in errors:
         click.echo(f"kinspect: error: {escape(error)}", err=True)
     if errors:

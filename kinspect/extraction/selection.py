@@ -8,6 +8,7 @@ from kinspect.choosing import admits_binary, admits_target
 from kinspect.extraction.pieces import Kind, Piece
 from kinspect.sources.member import SEPARATOR
 from kinspect.uri import Place
+from kinspect.urls import is_url
 
 #: what is meant where nothing is said: whatever a device could run or a link compile
 USUAL: Final = frozenset({Kind.CODE_OBJECT, Kind.BITCODE, Kind.SPIRV})
@@ -60,14 +61,19 @@ def _index(piece: Piece) -> int | None:
 def normal(place: Place) -> Place:
     """The place, its path spelled in the one way in which two of them can be compared."""
     file, inner = split(place.path)
-    return replace(place, path=os.path.abspath(file) + inner)
+    if not is_url(file):
+        file = os.path.abspath(file)
+    return replace(place, path=file + inner)
 
 
 def split(path: str) -> tuple[str, str]:
-    """A breadcrumb as the file on the disk, and what follows in it.
+    """A breadcrumb as the file on the disk, or its URL, and what follows in it.
 
     A name may hold the separator itself: the longest that is a file counts.
     """
+    if is_url(path):
+        url, mark, inner = path.partition(SEPARATOR)
+        return url, mark + inner
     end = len(path)
     while end > 0:
         if os.path.isfile(path[:end]):

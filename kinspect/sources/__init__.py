@@ -5,11 +5,12 @@ on the way; what can't be read is yielded in its place, and the rest goes on.
 """
 
 from kinspect.sources.magic import is_archive
-from kinspect.sources.member import Member, Part, Watch
-from kinspect.sources.named import Installed, Named
+from kinspect.sources.member import Counted, Member, Part, Watch
+from kinspect.sources.named import Installed, Named, label
 from kinspect.sources.opening import Source, open_source
 
 __all__ = [
+    "Counted",
     "Installed",
     "Member",
     "Named",
@@ -17,5 +18,6 @@ __all__ = [
     "Source",
     "Watch",
     "is_archive",
+    "label",
     "open_source",
 ]

@@ -12,6 +12,7 @@ from typing import Annotated, Final, NamedTuple
 from kinspect.errors import FormatError, KinspectError, Where
 from kinspect.sources.magic import AR, THIN_AR
 from kinspect.sources.member import SEPARATOR, Context, Member, Part, unreadable
+from kinspect.urls import is_url
 from kinspect.view import File, View, decode, wire
 
 TABLES: Final = frozenset({"/", "/SYM64/", "__.SYMDEF", "__.SYMDEF SORTED", "__.SYMDEF_64"})
@@ -128,8 +129,9 @@ def _beside(archive: str, name: str, path: str, context: Context) -> Iterator[Pa
     """A member of a thin archive: a file, by its path from the archive's directory."""
     if context.excludes(path):
         return
-    if SEPARATOR in archive:
-        message = "a thin archive's members lie beside it, and this one is in an archive"
+    if SEPARATOR in archive or is_url(archive):
+        where = "is in an archive" if SEPARATOR in archive else "was named by a URL"
+        message = f"a thin archive's members lie beside it, and this one {where}"
         yield unreadable(FormatError(message, Where(path)), path)
         return
     target = Path(archive).parent / name

@@ -38,9 +38,11 @@ def pieces(data: View, first: int) -> Iterator[bytes]:
     """
     stream = fastest.decompressobj(-zlib.MAX_WBITS)
     most = first
+    at, step = 0, 2 * first  # where nothing but the first piece is wanted, it costs little
     try:
-        for at in range(0, len(data), CHUNK):
-            pending = bytes(data.bytes(at, min(CHUNK, len(data) - at)))
+        while at < len(data):
+            pending = bytes(data.bytes(at, min(step, len(data) - at)))
+            at, step = at + len(pending), CHUNK
             # ISA-L may have taken all of the input and still hold output back
             while out := stream.decompress(pending, most):
                 yield out

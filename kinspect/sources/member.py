@@ -8,7 +8,7 @@ from typing import Protocol
 from kinspect.errors import KinspectError, Where
 from kinspect.limits import Limits
 from kinspect.model import Unreadable, Wheel
-from kinspect.view import Descriptor, File, View
+from kinspect.view import File, View
 
 #: between the levels of a breadcrumb: `x.whl!pkg/lib.so`
 SEPARATOR = "!"
@@ -34,10 +34,17 @@ class Member:
 Part = Member | Unreadable
 
 
+class Counted(Protocol):
+    """Bytes somewhere, and how many of them were read so far."""
+
+    size: int
+    consumed: int
+
+
 class Watch(Protocol):
     """Who wants to see how reading goes on."""
 
-    def opened(self, file: Descriptor) -> None:
+    def opened(self, file: Counted) -> None:
         """A file that bytes will be read from."""
 
     def reading(self, path: str) -> None:

@@ -1,7 +1,9 @@
-"""What a user may name: a path, or a distribution that is installed."""
+"""What a user may name: a path, a URL, or a distribution that is installed."""
 
 import os
 from dataclasses import dataclass
+
+from kinspect.urls import is_url, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +22,11 @@ class Installed:
 
 
 Named = str | os.PathLike[str] | Installed
+
+
+def label(path: Named) -> str:
+    """What reports and messages call it: a URL without what is secret in it."""
+    if isinstance(path, Installed):
+        return str(path)
+    name = os.fspath(path)
+    return shown(name) if is_url(name) else name

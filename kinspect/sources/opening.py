@@ -1,4 +1,4 @@
-"""Which source a path is, by its bytes; archives inside of archives."""
+"""Which source a path or URL is, by its bytes; archives inside of archives."""
 
 import os
 import stat
@@ -13,10 +13,13 @@ from kinspect.model import Wheel
 from kinspect.sources import ar, magic, tree
 from kinspect.sources.member import Context, Member, Part, Wanted, Watch, unreadable
 from kinspect.sources.named import Installed, Named
+from kinspect.urls import is_url, shown
 from kinspect.view import File, View
 
 if TYPE_CHECKING:
     import zipfile
+
+    from kinspect.sources.remote import Blocks, Download
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,8 @@ class Source:
     parts: Callable[[], Iterator[Part]]
     #: name and version of an installed distribution
     distribution: str = ""
+    #: why no more of it can be read, whatever is asked for
+    lost: Callable[[], KinspectError | None] = lambda: None
 
     @property
     def kind(self) -> str:
@@ -48,7 +53,11 @@ class Source:
     def members(self) -> Iterator[Part]:
         """Every file, in a stable order; each valid until the next is asked for."""
         for part in self.parts():
-            yield from _expanded(part, self.context)
+            for one in _expanded(part, self.context):
+                if (error := self.lost()) is not None:  # told once, not for every member
+                    yield unreadable(error, self.path)
+                    return
+                yield one
 
 
 def open_source(
@@ -75,6 +84,8 @@ def open_source(
     if isinstance(path, Installed):
         return _installed(path, context)
     name = context.root = os.fspath(path)
+    if is_url(name):
+        return _remote(name, context)
     try:
         mode = os.stat(name).st_mode
     except OSError as error:
@@ -100,6 +111,38 @@ def _installed(name: Installed, context: Context) -> Source:
     context.root, context.kind = found.root, "installed"
     parts = partial(installed.members, found, context)
     return Source(found.root, context, parts, found.label)
+
+
+def _remote(url: str, context: Context) -> Source:
+    name = context.root = shown(url)
+    try:
+        from kinspect.sources import remote  # noqa: PLC0415  # an extra
+    except ImportError as error:
+        message = f"needs an extra: pip install 'kinspect[remote]' ({error})"
+        raise InputError(message, name) from error
+    file = remote.open_url(url, name, context.limits)
+    try:
+        context.kind = _kind(View(file, name))
+        if context.record and context.kind == "wheel" and isinstance(file, remote.Blocks):
+            file = remote.downloaded(file, name, context.limits)
+    except KinspectError:
+        file.close()
+        raise
+    if context.watch is not None:
+        context.watch.opened(file)
+    parts = partial(_fetched, file, name)
+    return Source(name, context, parts, lost=lambda: file.failure)
+
+
+def _fetched(file: "Blocks | Download", name: str) -> Iterator[Part]:
+    """The file itself, which must be the same in the end."""
+    try:
+        yield Member(name, View(file, name))
+        file.unchanged()
+    except KinspectError as error:
+        yield unreadable(error, name)
+    finally:
+        file.close()
 
 
 def _file(path: str, context: Context) -> Iterator[Part]:

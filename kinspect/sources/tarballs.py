@@ -44,6 +44,7 @@ def plain(view: View, context: Context) -> Iterator[Part]:
 
 def compressed(view: View, context: Context, open_: Inflate) -> Iterator[Part]:
     """The members of a compressed tar, or the one file that was compressed."""
+    view.expect()
     try:
         with Inflated(view, context, open_) as stream:
             if not magic.is_tar(stream.peek(HEAD)):

@@ -122,6 +122,7 @@ def content(view: View, info: zipfile.ZipInfo, path: str) -> Iterator[bytes]:
     if info.compress_type not in {STORED, DEFLATED}:
         message = f"compression method {info.compress_type}; stored and deflate are read"
         raise FormatError(message, data.where())
+    data.expect()
     pieces = (
         (
             bytes(data.bytes(at, min(CHUNK, len(data) - at)))
@@ -184,6 +185,7 @@ def _member(
             path, len(whole), bytes(whole.bytes(0, min(HEAD, len(whole))))
         ):
             return None
+        data.expect()
         crc = 0
         for at in range(0, len(whole), CHUNK):
             crc = inflate.crc32(whole.bytes(at, min(CHUNK, len(whole) - at)), crc)
@@ -206,17 +208,22 @@ def _inflated(
     target = room.of(info.file_size, Where(path))
     filled = 0
     crc = 0
+    head = min(HEAD, info.file_size)
+    asked = False
     with closing(_pieces(data, info.file_size)) as pieces:
         for out in pieces:
             if filled + len(out) > info.file_size:
                 message = f"inflates to more than its {info.file_size} bytes"
                 raise FormatError(message, data.where())
             target[filled : filled + len(out)] = out
-            first, filled = not filled, filled + len(out)
+            filled += len(out)
             context.inflated(len(out), data.where())
             crc = inflate.crc32(out, crc)
-            if first and not context.wanted(path, info.file_size, out):
-                return None
+            if not asked and filled >= head:
+                asked = True
+                if not context.wanted(path, info.file_size, bytes(target[:head])):
+                    return None
+                data.expect()
     if filled != info.file_size or crc != info.CRC:
         message = f"inflates to {filled} bytes with CRC {crc:08x}, the directory says"
         message = f"{message} {info.file_size} and {info.CRC:08x}"

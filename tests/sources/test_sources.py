@@ -205,6 +205,31 @@ def test_a_bomb_meets_the_limit_by_name(tmp_path):
     assert "--limit member=" in broken[0].message
 
 
+def test_what_a_member_is_is_told_by_its_first_bytes_not_by_the_first_piece(tmp_path):
+    """A deflate stream may begin with any number of blocks that are empty (RFC 1951)."""
+    empty = b"\x00\x00\x00\xff\xff"
+
+    def stored(data, *, last=0):
+        return struct.pack("<BHH", last, len(data), len(data) ^ 0xFFFF) + data
+
+    parts = [GOOD[at : at + 60_000] for at in range(2, len(GOOD), 60_000)]
+    body = stored(GOOD[:2]) + empty * 60_000
+    body += b"".join(map(stored, parts[:-1])) + stored(parts[-1], last=1)
+    crc, name = zlib.crc32(GOOD), b"good.so"
+    sizes = (crc, len(body), len(GOOD), len(name))
+    data = struct.pack("<IHHHHHIIIHH", 0x04034B50, 20, 0, 8, 0, 0, *sizes, 0) + name + body
+    entry = struct.pack(
+        "<IHHHHHHIIIHHHHHII", 0x02014B50, 20, 20, 0, 8, 0, 0, *sizes, 0, 0, 0, 0, 0, 0
+    )
+    entry += name
+    end = struct.pack("<IHHHHIIH", 0x06054B50, 0, 0, 1, 1, len(entry), len(data), 0)
+    path = tmp_path / "x.zip"
+    path.write_bytes(data + entry + end)
+    assert zipfile.ZipFile(path).read("good.so") == GOOD
+    (binary,) = verify(path).artifacts[0].binaries
+    assert binary.device_code
+
+
 def test_overlapping_members_are_told(tmp_path):
     """Two directory entries for the same bytes, as in a bomb that overlaps."""
     raw = b"x" * 1000
