@@ -13,7 +13,9 @@ from kinspect.sources import Named
 Place = tuple[str, int, str, str]
 
 
-def read(report: Report, paths: Iterable[Named], limits: Limits) -> Resources:
+def read(
+    report: Report, paths: Iterable[Named], limits: Limits, exclude: tuple[str, ...] = ()
+) -> Resources:
     """Of every kernel; what can't be read has a finding already.
 
     Kernels of a host that was split for kpack are those of its archives, also of such as
@@ -24,7 +26,7 @@ def read(report: Report, paths: Iterable[Named], limits: Limits) -> Resources:
     found = {
         (row.path, row.bundle, row.target, row.kernel.name): row.kernel
         for path in (*paths, *(one.path for one in around))
-        for row in api.kernels(path, limits=limits)
+        for row in api.kernels(path, limits=limits, exclude=exclude)
     }
     archives = [*binaries, *(one for artifact in around for one in artifact.binaries)]
     return {**found, **dict(_of_hosts(binaries, archives, found))}

@@ -67,5 +67,7 @@ def command(
         click.echo("kinspect: error: nothing to look at: no binary", err=True)
         raise click.exceptions.Exit(Exit.COULD_NOT_TELL)
     word, reason = matrix.verdict(report)
-    Browser(report, f"{word}: {reason}", lambda: read(report, paths, ceilings)).run()
+    Browser(
+        report, f"{word}: {reason}", lambda: read(report, paths, ceilings, exclude)
+    ).run()
     raise click.exceptions.Exit(Exit.VERIFIED)

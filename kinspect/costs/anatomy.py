@@ -6,10 +6,11 @@ Source: LLVM, User Guide for AMDGPU Backend, "Symbols" and "Sections".
 """
 
 import heapq
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from itertools import pairwise, zip_longest
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from kinspect.formats import code_object, symbols
@@ -66,10 +67,6 @@ class Anatomy:
     faults: tuple[Fault, ...] = ()
 
 
-#: name, section, address and size
-Function = tuple[str, int, int, int]
-
-
 class Claim(NamedTuple):
     """A range of the file, and what it is taken for."""
 
@@ -99,46 +96,60 @@ def _functions(elf: Elf, limits: Limits) -> Iterator[Claim]:
     if table is None:
         return
     described = code_object.read_symbols(elf, limits).descriptors
-    rows = sorted(table.functions_at(), key=lambda row: row[1:3])
-    for (name, section, address, size), after in zip_longest(rows, rows[1:]):
-        start = _offset(elf, section, address)
+    places = _Places(elf)
+    rows = table.functions_at()
+    following = dict(pairwise(sorted({(section, at) for _, section, at, _ in rows})))
+    for name, section, address, size in rows:
+        start = places.offset(section, address)
         if start is None:
             continue
-        end = start + (size or _sizeless(elf, section, address, after))
+        after = following.get((section, address))
+        end = start + (size or places.reach(section, address, after))
         if f"{name}.kd" in described:
             yield Claim(start, end, 0, Part.KERNELS, name)
         else:
             yield Claim(start, end, 1, Part.FUNCTIONS)
     for symbol, (address, size) in described.items():
-        start = _offset(elf, 0, address)
+        start = places.offset(0, address)
         if start is not None:
             name = symbol.removesuffix(".kd")
             yield Claim(start, start + size, 0, Part.KERNELS, name)
 
 
-def _sizeless(elf: Elf, section: int, address: int, after: Function | None) -> int:
-    """Bytes of a function whose symbol has none, as of most that are assembly.
+class _Places:
+    """Where in the file addresses lead. Before a link, they count from a section."""
 
-    It is taken to reach up to the next function, or to the end of its section.
-    """
-    if after is not None and after[1] == section:
-        return after[2] - address
-    if section >= len(elf.sections):
-        return 0
-    own = elf.sections[section]
-    base = 0 if elf.header.e_type == ET_REL else own.sh_addr
-    return max(base + own.sh_size - address, 0)
+    def __init__(self, elf: Elf) -> None:
+        self._sections = elf.sections
+        self._linked = elf.header.e_type != ET_REL
+        loads = (one for one in elf.segments if one.p_type == PT_LOAD and one.p_filesz)
+        self._loads = sorted(loads, key=lambda one: one.p_vaddr)
+        self._starts = [one.p_vaddr for one in self._loads]
 
+    def offset(self, section: int, address: int) -> int | None:
+        """None for what is not in the file."""
+        if not self._linked:
+            inside = section < len(self._sections)
+            return self._sections[section].sh_offset + address if inside else None
+        number = bisect_right(self._starts, address) - 1
+        if number < 0:
+            return None
+        load = self._loads[number]
+        inside = address - load.p_vaddr < load.p_filesz
+        return load.p_offset + address - load.p_vaddr if inside else None
 
-def _offset(elf: Elf, section: int, address: int) -> int | None:
-    """Where in the file something lies: addresses count from a section before a link."""
-    if elf.header.e_type == ET_REL:
-        inside = section < len(elf.sections)
-        return elf.sections[section].sh_offset + address if inside else None
-    for segment in elf.segments:
-        if segment.p_type == PT_LOAD and 0 <= address - segment.p_vaddr < segment.p_filesz:
-            return segment.p_offset + address - segment.p_vaddr
-    return None
+    def reach(self, section: int, address: int, after: tuple[int, int] | None) -> int:
+        """Bytes of a function whose symbol has none, as of most that are assembly.
+
+        It is taken to reach up to the next function, or to the end of its section.
+        """
+        if after is not None and after[0] == section:
+            return after[1] - address
+        if section >= len(self._sections):
+            return 0
+        own = self._sections[section]
+        base = own.sh_addr if self._linked else 0
+        return max(base + own.sh_size - address, 0)
 
 
 def _sections(elf: Elf) -> Iterator[Claim]:

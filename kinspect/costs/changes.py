@@ -117,7 +117,7 @@ class Trial:
             kept = {
                 number
                 for number, target in enumerate(pack.targets)
-                if not (target and admits_target(target, one))
+                if not admits_target(target, one)
             }
             if len(kept) < len(pack.targets):
                 yield (one, False), frozenset(kept)

@@ -93,11 +93,11 @@ def _bundle(packed: Packed) -> Packing:
 
     def measure(kept: Kept, level: int | None) -> int:
         rest = sorted(kept)
-        if not any(targets[number] for number in rest):
-            return 0
         if len(rest) == len(entries):
             stored = len(contents.stored)
             return stored if level is None else _compressed(bundle, space.bytes(), level)
+        if not any(targets[number] for number in rest):
+            return 0
         own = [slots[number] for number in rest]
         if level is None and bundle.form is Form.PLAIN:
             return repack.offsets(own, aligned)[1]
@@ -125,12 +125,12 @@ def _offload_binary(packed: Packed) -> Packing:
     targets = _targets(entries)
 
     def measure(kept: Kept, _: int | None) -> int:
-        if not any(targets[number] for number in kept):
-            return 0
-        if len(kept) < len(entries):
+        if len(kept) == len(entries):
+            return len(contents.stored)
+        if any(targets[number] for number in kept):
             message = "an OffloadBinary with some of its images left out is not packed anew"
             raise FormatError(message, packed.bundle.where)
-        return len(contents.stored)
+        return 0
 
     return Packing(targets, lambda number: contents.entry(entries[number]), measure)
 

@@ -192,5 +192,7 @@ def notes(measured: Measured, look: Look) -> Iterator[str]:
             f" level {ZSTD_LEVEL} or zlib level {ZLIB_LEVEL}; with nothing left out that"
             f" gives {look.bytes(trial.anew)} in place of {look.bytes(trial.before)}"
         )
+    if changes and trial.now != tally.total.stored:
+        yield f"what if: of all device code, {look.bytes(trial.now)} as it is"
     if trial.absent:
         yield f"not there: {', '.join(map(escape, trial.absent))}"

@@ -71,6 +71,17 @@ def test_code_without_a_size_reaches_up_to_the_next_function():
     assert found.kernels["foo"] == 4 + DESCRIPTOR
 
 
+def test_code_without_a_size_is_that_of_a_kernel_whatever_else_it_is_called():
+    data = code_object("gfx942", "foo", "bar", "baz")
+    at = rows(data)
+    (address,) = unpack_from("<Q", data, at["foo"] + VALUE)
+    data = patched(patched(data, at["foo"] + SIZE, 0), at["bar"] + SIZE, 0)
+    out = bytearray(patched(data, at["bar"] + VALUE, address))
+    out[at["bar.kd"] + 4] = 1  # STB_LOCAL: bar is no kernel, and lies where foo does
+    found = anatomy_of(bytes(out))
+    assert found.kernels["foo"] == 8 + DESCRIPTOR  # up to baz
+
+
 def test_code_without_a_size_reaches_up_to_the_end_of_its_section():
     # .note is 1, .rodata 2, .text 3 and so on: what symbols say of sections is not asked
     # where the writer names another one, so that its number is put right here

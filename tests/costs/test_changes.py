@@ -161,3 +161,11 @@ def test_other_entries_stay(changes):
     data = bundle(("gfx942", ONE), openmp, ("gfx950", SIX))
     found, _ = changes(data, "--without", "gfx942")
     assert found["gfx942",] == len(bundle(openmp, ("gfx950", SIX)))
+
+
+def test_what_is_for_no_hip_target_stays_as_it_is(changes):
+    first = bundle(Slot("openmp-amdgcn-amd-amdhsa--gfx942", TWO))
+    second = bundle(("gfx942", ONE), ("gfx950", TWO))
+    found, _ = changes(host(first, second), "--without", "gfx942", "--share")
+    assert found["gfx942",] == len(first) + len(bundle(("gfx950", TWO)))
+    assert found["once",] == len(first) + len(second)

@@ -274,6 +274,13 @@ deep_ep_both.so   58.0 kB of 86.1 kB in 1 file (67.4%), 2 code objects
     )
 
 
+def test_rows_of_a_target_beside_changes_of_everything(kinspect, monkeypatch):
+    monkeypatch.chdir(SAMPLES)
+    options = ["--target", "gfx942", "--without", "gfx942"]
+    done = kinspect("size", *options, "deep_ep_both.so")
+    assert done.out.splitlines()[-1] == "  what if: of all device code, 58.0 kB as it is"
+
+
 def test_no_line_is_wider_than_80_columns(kinspect, monkeypatch):
     monkeypatch.chdir(SAMPLES)
     options = ["--without", "each", "--share", "--compress", "3"]

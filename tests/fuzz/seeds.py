@@ -63,6 +63,7 @@ def seeds() -> Mapping[str, tuple[bytes, ...]]:
         b"_Z18__device_stub__fooPi",
     )
     return {
+        "anatomy": (*objects, *_code_objects(samples)),
         "binary": (*hosts, *elves, pair, *compressed, *images, *bitcode, *coff),
         "bitcode": bitcode,
         "bundle": (pair, bundle()),
@@ -76,6 +77,7 @@ def seeds() -> Mapping[str, tuple[bytes, ...]]:
         "metadata": (notes,),
         "names": names,
         "offload_binary": images,
+        "sizes": (*hosts, *kpacks, *compressed, *images, *bitcode, pair),
     }
 
 

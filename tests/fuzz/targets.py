@@ -14,6 +14,10 @@ from types import MappingProxyType
 from typing import Final
 
 from kinspect import api
+from kinspect.costs import measured
+from kinspect.costs.anatomy import anatomy
+from kinspect.costs.changes import Asked
+from kinspect.costs.measured import Question
 from kinspect.errors import KinspectError
 from kinspect.formats import (
     bitcode,
@@ -28,6 +32,8 @@ from kinspect.formats import (
 from kinspect.hosts import coff, elf
 from kinspect.limits import Limits, MiB
 from kinspect.names import demangle, escape
+from kinspect.render import size_text
+from kinspect.render.size_words import Look
 from kinspect.resources.kernels import Measured, measure
 from kinspect.resources.rows import KernelRow
 from kinspect.sources import open_source
@@ -70,6 +76,25 @@ def _code_object(data: bytes) -> None:
     for one in measure(_view(data), LIMITS, metadata.Detail.ARGUMENTS):
         if isinstance(one, Measured):
             KernelRow("x", 0, "gfx942", one.kernel, one.descriptor, one.code_size).values()
+
+
+def _anatomy(data: bytes) -> None:
+    """Whatever the file says, each of its bytes counts once."""
+    found = anatomy(_view(data), LIMITS)
+    assert sum(found.parts.values()) == len(data)
+
+
+def _sizes(data: bytes) -> None:
+    """Sizes of a file, and everything that may be tried on it."""
+    with tempfile.NamedTemporaryFile(dir=_scratch()) as file:
+        file.write(data)
+        file.flush()
+        asked = Asked(each=True, share=True, levels=(1,))
+        found = measured.measure(file.name, Question(asked=asked, limits=LIMITS))
+        total = found.tally.total
+        assert sum(one.stored for one in found.tally.parts.values()) == total.stored
+        assert found.trial.now == total.stored
+        size_text.report([found], Look(), color=False)
 
 
 def _metadata(data: bytes) -> None:
@@ -131,6 +156,7 @@ def _scratch() -> str | None:
 
 TARGETS: Final[Mapping[str, Target]] = MappingProxyType(
     {
+        "anatomy": _anatomy,
         "binary": _binary,
         "bitcode": _bitcode,
         "bundle": _bundle,
@@ -144,6 +170,7 @@ TARGETS: Final[Mapping[str, Target]] = MappingProxyType(
         "metadata": _metadata,
         "names": _names,
         "offload_binary": _offload_binary,
+        "sizes": _sizes,
     }
 )
 
