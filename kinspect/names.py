@@ -19,6 +19,18 @@ def escape(text: str) -> str:
     return _UNSAFE.sub(lambda match: _spelled(ord(match[0])), text)
 
 
+#: what of it is a command anywhere in a line, so that no key or quote before it helps
+_COMMAND: Final = re.compile(r"(?<=#)#(?=\w*\[)")
+
+
+def inert(text: str) -> str:
+    r"""JSON, or a TOML string, in which no build system sees a command.
+
+    `##vso[` is spelled `#\u0023vso[`: the same text to who reads it as what it is.
+    """
+    return _COMMAND.sub(r"\\u0023", text) if "##" in text else text
+
+
 def _spelled(code: int) -> str:
     if 0xDC80 <= code <= 0xDCFF:  # a byte that was no UTF-8
         return f"\\x{code - 0xDC00:02x}"

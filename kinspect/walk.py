@@ -101,8 +101,7 @@ def read_binary(
         return _read(view, reader)
     except FormatError as error:
         unreadable = Unreadable.of(error, view.where())
-        name = "kpack" if view.startswith(KPACK) else "unknown"
-        return Binary(view.path, name, unreadable=(unreadable,))
+        return Binary(view.path, _format_of(view), unreadable=(unreadable,))
 
 
 def each_bundle(
@@ -147,6 +146,14 @@ def each_content(
             yield from (*walk.host.unreadable, *walk.unreadable)
     except FormatError as error:
         yield Unreadable.of(error, view.where())
+
+
+def _format_of(view: View) -> str:
+    """What a binary that can't be read was; its file may be gone by now."""
+    try:
+        return "kpack" if view.startswith(KPACK) else "unknown"
+    except FormatError:
+        return "unknown"
 
 
 def _read(view: View, reader: Reader) -> Binary | None:

@@ -3,6 +3,7 @@
 Exit codes: 0 every requirement holds; 1 a requirement is violated; 2 could not tell.
 """
 
+import io
 import os
 import sys
 from importlib import import_module
@@ -97,12 +98,13 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; every error of ours becomes one line and exit 2."""
+    _check_streams()
     try:
         # A command ends by raising Exit, whose code is what main() then returns.
         code = cli.main(standalone_mode=False, prog_name="kinspect") or Exit.VERIFIED
         sys.stdout.flush()
     except click.ClickException as error:
-        error.show()
+        _show(error)
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
@@ -127,6 +129,22 @@ def main() -> None:
         click.echo("kinspect: error: this is a bug of kinspect; please report it", err=True)
         code = Exit.COULD_NOT_TELL
     sys.exit(code)
+
+
+def _show(error: click.ClickException) -> None:
+    """Words of the command line come from build arguments and names of branches."""
+    text = io.StringIO()
+    error.show(text)
+    click.echo("\n".join(map(escape, text.getvalue().rstrip().split("\n"))), err=True)
+
+
+def _check_streams() -> None:
+    """Who starts us may have closed them (`>&-`), and the next file gets the number."""
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if sys.stdout is None:
+        click.echo("kinspect: error: standard output is closed", err=True)
+        sys.exit(Exit.COULD_NOT_TELL)
 
 
 def _forget_output() -> None:

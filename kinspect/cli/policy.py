@@ -13,7 +13,7 @@ from kinspect.cli import files, options
 from kinspect.cli.exit import Exit
 from kinspect.cli.requirements import settings
 from kinspect.errors import UsageError
-from kinspect.names import escape
+from kinspect.names import escape, inert
 from kinspect.runtime import Runtime
 from kinspect.settings import Effective, Setting
 from kinspect.settings.keys import SINGLE
@@ -113,7 +113,7 @@ def show(effective: Effective, form: str, baseline: str | None) -> None:
             {"key": one.key, "value": _plain(one.value), "from": one.origin}
             for one in found
         ]
-        options.write(json.dumps({"settings": told}, indent=1) + "\n")
+        options.write(inert(json.dumps({"settings": told}, indent=1)) + "\n")
         return
     options.write("".join(f"{line}\n" for one in found for line in _lines(one)))
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from kinspect.extraction.extract import Extracted
 from kinspect.model import Unreadable
+from kinspect.names import inert
 
 SCHEMA_VERSION: Final = 1
 
@@ -23,7 +24,7 @@ def manifest(
             for part in unreadable
         ],
     }
-    return json.dumps(value, indent=1).encode("ascii") + b"\n"
+    return inert(json.dumps(value, indent=1)).encode("ascii") + b"\n"
 
 
 def _file(one: Extracted) -> dict[str, Any]:

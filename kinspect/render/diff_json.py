@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from kinspect.diff import BinaryDiff, Changed, Diff, Packing, Side, TargetDiff, Violation
-from kinspect.names import demangle
+from kinspect.names import demangle, inert
 from kinspect.snapshot import BinaryRecord, Lists, Resources
 from kinspect.version import __version__
 
@@ -33,7 +33,7 @@ def report(diff: Diff, violations: Sequence[Violation] = ()) -> str:
             for one in violations
         ],
     }
-    return json.dumps(value, indent=1) + "\n"
+    return inert(json.dumps(value, indent=1)) + "\n"
 
 
 def _side(side: Side) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from kinspect.model import (
     Unreadable,
     Wheel,
 )
+from kinspect.names import inert
 from kinspect.uri import entry_uri
 
 SCHEMA_VERSION: Final = 1
@@ -63,7 +64,7 @@ def listing(artifacts: tuple[Artifact, ...], version: str) -> str:
 
 def dump(value: Value) -> str:
     # ASCII only: what is no text in any encoding stays escaped
-    return json.dumps(value, indent=1) + "\n"
+    return inert(json.dumps(value, indent=1)) + "\n"
 
 
 def artifact(artifact: Artifact, *, code_objects: bool) -> Value:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from kinspect.formats.metadata import RESOURCES
-from kinspect.names import escape
+from kinspect.names import escape, inert
 
 #: the columns of the CSV, by the names of the JSON
 COLUMNS: Final = (
@@ -38,16 +38,16 @@ def jsonl(values: Iterable[dict[str, Any]]) -> Iterator[str]:
         except UnicodeEncodeError:  # bytes of a name that are no text
             data = b""
         if data.isascii() and data:
-            yield data.decode("ascii") + "\n"
+            yield inert(data.decode("ascii")) + "\n"
         else:
-            yield json.dumps(value, separators=(",", ":")) + "\n"
+            yield inert(json.dumps(value, separators=(",", ":"))) + "\n"
 
 
 def json_list(values: Iterable[dict[str, Any]]) -> Iterator[str]:
     """A list of objects, one after the other."""
     before = "[\n"
     for value in values:
-        yield before + json.dumps(value, indent=1)
+        yield before + inert(json.dumps(value, indent=1))
         before = ",\n"
     yield "\n]\n" if before != "[\n" else "[]\n"
 

@@ -8,7 +8,7 @@ from kinspect.costs.changes import Outcome
 from kinspect.costs.measured import Measured
 from kinspect.costs.repack import ZSTD_VERSION
 from kinspect.costs.tally import Dimension, Row, Sum
-from kinspect.names import demangle
+from kinspect.names import demangle, inert
 from kinspect.render import kernel_lines
 from kinspect.render.size_words import Look
 
@@ -21,7 +21,7 @@ def report(found: Iterable[Measured], look: Look, version: str) -> str:
         "tool": {"name": "kinspect", "version": version, "zstd": ZSTD_VERSION},
         "artifacts": [_artifact(one, look) for one in found],
     }
-    return json.dumps(value, indent=1) + "\n"
+    return inert(json.dumps(value, indent=1)) + "\n"
 
 
 def table(found: Sequence[Measured], look: Look) -> Iterator[str]:

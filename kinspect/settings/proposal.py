@@ -12,6 +12,7 @@ from kinspect import checks
 from kinspect.linking import link_units
 from kinspect.loader import coverage, units
 from kinspect.model import Artifact, Binary, Finding, Severity, Verdict
+from kinspect.names import inert
 from kinspect.policy import BinaryPolicy, Ignore, Policy
 from kinspect.target import TargetID
 
@@ -129,4 +130,5 @@ def _list(values: Iterable[object]) -> str:
 
 def _text(value: str) -> str:
     """A basic string of TOML, which is one of JSON but for DEL."""
-    return json.dumps(value.encode("utf-8", "replace").decode()).replace("\x7f", "\\u007f")
+    text = json.dumps(value.encode("utf-8", "replace").decode())
+    return inert(text.replace("\x7f", "\\u007f"))

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from kinspect.errors import InputError
+from kinspect.names import inert
 from kinspect.snapshot.model import (
     BinaryRecord,
     Resources,
@@ -106,7 +107,7 @@ def text(snapshot: Snapshot, version: str) -> Iterator[str]:
 
 def _json(value: object) -> str:
     # ASCII only: what is no text in any encoding stays escaped
-    return json.dumps(value, separators=(",", ":"))
+    return inert(json.dumps(value, separators=(",", ":")))
 
 
 def _listed(head: str, parts: Iterable[Iterable[str]], tail: str) -> Iterator[str]:
