@@ -22,6 +22,9 @@ class Limits:
     entries: int = 4096
     #: bundles in one binary
     bundles: int = 65_536
+    #: how many times over the entries of a bundle, or the bundles of a binary, may claim
+    #: the bytes that are there
+    overlap: int = 8
     #: bytes of one entry ID
     entry_id: int = 4 * KiB
     #: bytes that one compressed bundle may inflate to

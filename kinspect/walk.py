@@ -365,10 +365,13 @@ class _Walk:
                 todo.setdefault(region.start + start, region.slice(start))
         starts = sorted(todo)
         heapq.heapify(starts)
+        claimed = 0
         while starts:
             view = todo[heapq.heappop(starts)]
             try:
                 place = self.reader.find(view)
+                claimed += place.size
+                self.reader.limits.check("overlap", claimed // len(self.view), view.where())
             except FormatError as error:
                 yield Unreadable.of(error, view.where())
                 continue

@@ -72,7 +72,11 @@ def parse(view: View, limits: Limits = DEFAULT, total: int | None = None) -> Tab
         entries.append(Entry(EntryID.parse(entry_id), header.offset, header.size))
     end = max((e.offset + e.size for e in entries if e.size), default=at)
     faults += _overlaps(entries, at, view)
-    return Table(tuple(entries), at, min(max(at, end), total), tuple(faults))
+    size = min(max(at, end), total)
+    # each is read, though all of them may be the same bytes
+    claimed = sum(e.size for e in entries if e.offset + e.size <= total)
+    limits.check("overlap", claimed // size, view.where())
+    return Table(tuple(entries), at, size, tuple(faults))
 
 
 def _overlaps(entries: list[Entry], header_size: int, view: View) -> list[Fault]:

@@ -139,6 +139,8 @@ def parse(view: View, limits: Limits = DEFAULT) -> OffloadBinary:
         _image(body, entry, string, limits)
         for entry in body.records(EntryHeader, entries, count, stride)
     )
+    claimed = sum(len(image.data) for image in images)
+    limits.check("overlap", claimed // len(body), view.where())
     return OffloadBinary(prefix.version, prefix.size, uncompressed, images, body)
 
 

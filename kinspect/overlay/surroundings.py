@@ -91,7 +91,7 @@ def _files(pattern: str) -> Iterator[str]:
     rest, slash, below = end.partition("/")
     try:
         names = sorted(os.listdir(directory or "."))
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a name with a NUL
         return  # the loader finds nothing there either
     for name in names:
         path = os.path.join(directory, name) + slash + below

@@ -125,6 +125,14 @@ def _long_name(names: View | None, offset: int, view: View) -> str:
     return decode(text.split(b"\n", 1)[0]).rstrip("/")
 
 
+def _is_file(path: Path) -> bool:
+    """As `Path.is_file`, which raises for names that no system takes."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def _beside(archive: str, name: str, path: str, context: Context) -> Iterator[Part]:
     """A member of a thin archive: a file, by its path from the archive's directory."""
     if context.excludes(path):
@@ -136,7 +144,7 @@ def _beside(archive: str, name: str, path: str, context: Context) -> Iterator[Pa
         return
     target = Path(archive).parent / name
     try:
-        if not target.is_file():
+        if not _is_file(target):
             message = f"the thin archive refers to {target}, which is not there"
             raise FormatError(message, Where(path))
         file = File(os.fspath(target))

@@ -7,6 +7,7 @@ that other tests show.
 
 import io
 import json
+import os
 import signal
 import struct
 import tarfile
@@ -34,6 +35,7 @@ from tests.writers.bitstream import MODULE, Abbreviation, Block, Info, Record, s
 from tests.writers.bundles import device
 from tests.writers.code_objects import BIAS
 from tests.writers.images import Link, gzipped, layer, oci, tar
+from tests.writers.kpack import split_host
 from tests.writers.quine import quine
 
 GOOD = (SAMPLES / "per_tu_both.so").read_bytes()
@@ -227,6 +229,30 @@ def test_what_is_extracted_of_such_a_tar_stays_where_it_should(kinspect, tmp_pat
 
 
 @pytest.mark.parametrize(
+    "name", ["x" * 5000, "/dev/zero", "../" * 2000, "..", "a\0b", "pipe"]
+)
+def test_a_thin_archive_that_names_what_is_no_file_beside_it(sprung, tmp_path, name):
+    """Its members are files that it names: none is opened that is no file."""
+    os.mkfifo(tmp_path / "pipe")
+    table = f"{name}/\n".encode()
+    data = b"!<thin>\n"
+    for head, size in (("//", len(table)), ("/0", 100)):
+        data += f"{head:16}{0:<12}{0:<6}{0:<6}{'644':8}{size:<10}`\n".encode()
+        data += table + b"\n" * (len(table) % 2) if head == "//" else b""
+    sprung(data, "the thin archive refers to", name="x.a")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a\0b/@GFXARCH@.kpack", "x" * 5000, "../" * 3000 + "@GFXARCH@", "@GFXARCH@/" * 999, "/",
+     "/dev/zero", "", "@GFXARCH@\0"],
+)  # fmt: skip
+def test_a_split_host_that_names_archives_which_can_not_be(sprung, name):
+    report = sprung(split_host("lib/a.so", name), "", name="a.so")
+    assert {finding["rule"] for finding in report["findings"]} >= {"kpack-unresolved"}
+
+
+@pytest.mark.parametrize(
     ("offset", "what"), [(8, "method"), (14, "CRC"), (18, "stored size"), (22, "size")]
 )
 def test_a_local_header_that_disagrees_with_the_directory_is_told(sprung, offset, what):
@@ -306,6 +332,28 @@ def test_entries_that_overlap(sprung):
     assert start < offset
     data = bundle(("gfx942", A), Slot(device("gfx950"), B, offset, len(A)))
     sprung(Host(data).build().data, "overlap")
+
+
+def test_four_thousand_entries_for_the_same_bytes(bounded):
+    """Each would be read: 4 GB of 1 MB."""
+    large = code_object("gfx950", *[f"k{number}" for number in range(3000)])
+    empty = [Slot(device("gfx950"), b"", 0, 0)] * 4000
+    at = bundle(("gfx942", large), *empty).index(large)
+    same = [Slot(device("gfx950"), b"", at, len(large))] * 4000
+    data = bundle(("gfx942", large), *same)
+    bounded(Host(data).build().data, "overlap is", "--limit overlap=")
+
+
+def test_a_thousand_bundles_within_each_other(bounded):
+    """Wrappers that point at headers, one behind the other, all for the same bytes."""
+    large = code_object("gfx950", *[f"k{number}" for number in range(3000)])
+    heads, step = 1000, len(bundle(Slot(device("gfx950"), b"", 0, 0), host=False))
+    data = b"".join(
+        bundle(Slot(device("gfx950"), b"", step * (heads - n), len(large)), host=False)
+        for n in range(heads)
+    )
+    wrappers = [Wrapper(at=step * number) for number in range(heads)]
+    bounded(Host(data + large, wrappers).build().data, "overlap is")
 
 
 COUNTS = {
