@@ -21,6 +21,7 @@ Examples:
   kinspect verify --require "$PYTORCH_ROCM_ARCH" dist/deep_ep_cpp.so
   kinspect verify --require gfx942:xnack+ --kernel '*dispatch*' libfoo.so
   kinspect verify --installed deep_ep --python .venv
+  kinspect verify https://example.org/deep_ep-1.0-cp312-cp312-linux_x86_64.whl
   kinspect verify --format text --format json=report.json libfoo.so
 
 \b

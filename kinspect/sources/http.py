@@ -14,6 +14,7 @@ from http import HTTPStatus
 from typing import IO, TYPE_CHECKING, Final
 
 import aiohttp
+import fsspec
 from fsspec.asyn import sync
 
 from kinspect.errors import InputError, LimitExceeded, Where
@@ -67,6 +68,15 @@ _PASSES: Final = (
     TimeoutError,
     _Passing,
 )
+
+
+def system(scheme: str, url: str) -> "HTTPFileSystem":
+    """Fsspec's client, as its configuration has it; with proxies of the environment."""
+    configured = fsspec.config.conf.get("http", {}) | fsspec.config.conf.get("https", {})
+    client = {"trust_env": True} | configured.get("client_kwargs", {})
+    # escapes that are written otherwise than they were named would break a signature
+    as_it_is = url.isascii() and " " not in url
+    return fsspec.filesystem(scheme, encoded=as_it_is, client_kwargs=client)
 
 
 class HTTPRanges:

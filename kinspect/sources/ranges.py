@@ -45,11 +45,9 @@ def opened(url: str, first: int, limits: Limits) -> tuple[Ranges, bytes]:
     name = shown(url)
     scheme = url.partition("://")[0].lower()
     if scheme in {"http", "https"}:
-        from kinspect.sources.http import HTTPRanges  # noqa: PLC0415  # imports aiohttp
+        from kinspect.sources import http  # noqa: PLC0415  # imports aiohttp
 
-        # escapes that are written otherwise than they were named would break a signature
-        as_it_is = url.isascii() and " " not in url
-        web = HTTPRanges(fsspec.filesystem(scheme, encoded=as_it_is), url, name, limits)
+        web = http.HTTPRanges(http.system(scheme, url), url, name, limits)
         return web, web.fetch(0, first)
     if "::" in url:
         message = "a chain of URLs; name one"

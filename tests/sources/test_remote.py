@@ -60,8 +60,11 @@ def built(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def at_once(monkeypatch):
+def alone(monkeypatch):
+    """No pauses, and no proxy between here and here."""
     monkeypatch.setattr(http, "PAUSE", 0.0)
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
@@ -420,6 +423,30 @@ def test_a_worker_that_fails_tells_no_secrets():
     report = verify([url], executor=Broken(1))
     assert SECRET not in repr(report)
     assert report.artifacts[0].path == "https://host/x.whl"
+
+
+def test_the_configuration_of_fsspec_holds(server, monkeypatch):
+    import fsspec  # noqa: PLC0415
+
+    own = {
+        "headers": {"Authorization": "Bearer one"},
+        "client_kwargs": {"headers": {"X-Two": "2"}},
+    }
+    monkeypatch.setitem(fsspec.config.conf, "http", own)
+    server.files["good.so"] = BOTH
+    assert verify(server.url("good.so")).verdict is Verdict.PASS
+    assert {one["Authorization"] for one in server.headers} == {"Bearer one"}
+    assert {one["X-Two"] for one in server.headers} == {"2"}
+
+
+def test_a_proxy_of_the_environment_is_asked(server, monkeypatch):
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", server.url(""))
+    url = "http://wheels.invalid/good.so"
+    server.files[url] = BOTH
+    assert verify(url).verdict is Verdict.PASS
+    assert {path for _, path, _ in server.asked} == {url}
 
 
 # --- where URLs count ------------------------------------------------------------------
