@@ -81,12 +81,16 @@ class CodeObject:
     kernels: tuple[str, ...]
     #: metadata records without their descriptor, by `.name`
     undescribed: tuple[str, ...] = ()
+    #: kernels that have both, and can't run: by `.name`, with the reason
+    broken: tuple[tuple[str, str], ...] = ()
     #: descriptors without a metadata record, by symbol
     unlisted: tuple[str, ...] = ()
     #: undefined symbols that are not weak
     undefined: tuple[str, ...] = ()
     #: variables that can be found by name, sorted
     variables: tuple[str, ...] = ()
+    #: whether it is the output of a link: what is none can't be loaded
+    linked: bool = True
     faults: tuple[Fault, ...] = ()
 
     @property
@@ -214,6 +218,8 @@ class Registration:
     #: of the names that were found, those that an object of the host goes by too: the
     #: handle of a kernel, the shadow of a variable
     objects: tuple[str, ...] = ()
+    #: kernels that the host has a device stub for, and whose names are nowhere in its data
+    unnamed: tuple[str, ...] = ()
     #: the file has its whole symbol table, hidden and static symbols among it
     symbols: bool = False
 

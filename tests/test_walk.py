@@ -378,7 +378,7 @@ def test_a_code_object_above_a_limit_is_not_judged(limits):
 
 
 TINY = {
-    "plain": bundle(("gfx942", code_object("gfx942", sections=False))),
+    "plain": bundle(("gfx942", code_object("gfx942"))),
     "zlib": ccob(bundle(("gfx942", OBJECTS["gfx942"])), 2, "zlib"),
     "zstd": ccob(bundle(("gfx942", OBJECTS["gfx942"])), 3, "zstd"),
     "elf": OBJECTS["gfx942"],

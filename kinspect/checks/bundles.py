@@ -24,6 +24,8 @@ DEVICE_LINK: Final = (
     "it is LLVM bitcode, which HIP does not load: the device link is missing"
 )
 
+UNLINKED: Final = "it is an object that was not linked (e_type), which HIP does not load"
+
 
 def unreadable(binary: Binary, _: Policy) -> Iterator[Finding]:
     for whole in binary.unreadable:
@@ -83,6 +85,8 @@ def broken_code_objects(binary: Binary, _: Policy) -> Iterator[Finding]:
 def _problems(bundle: Bundle, entry: Entry, *, linked: bool) -> list[str]:
     """Why HIP can't load what an entry holds; what a link takes may be bitcode."""
     part = entry.code_object
+    if isinstance(part, CodeObject) and not part.linked:
+        return [] if linked else [UNLINKED]
     if isinstance(part, CodeObject):
         return [f"{fault.message} (at {fault.where})" for fault in part.faults]
     if isinstance(part, Bitcode):

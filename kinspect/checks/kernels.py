@@ -100,17 +100,21 @@ def broken_kernels(binary: Binary, _: Policy) -> Iterator[Finding]:
         for target, found in _opened(unit):
             if found.faults:
                 continue  # the code object could not be read whole: told already
-            broken = [(name, "no .kd descriptor") for name in found.undescribed]
-            broken += [(name, "no metadata record") for name in found.unlisted]
-            for name, lack in broken:
+            broken = [(name, "has no .kd descriptor") for name in found.undescribed]
+            broken += [
+                (name.removesuffix(".kd"), "has no metadata record")
+                for name in found.unlisted
+            ]
+            broken = [(name, f"{lack}: it can't be launched") for name, lack in broken]
+            broken += [(name, f"can't run: {why}") for name, why in found.broken]
+            for name, what in broken:
                 yield finding(
                     "broken-kernel",
                     binary.path,
-                    f"{unit.name}, {target}: {brief(name.removesuffix('.kd'))} has"
-                    f" {lack}: it can't be launched",
+                    f"{unit.name}, {target}: {brief(name)} {what}",
                     bundle=unit.index,
                     target=target,
-                    kernel=name.removesuffix(".kd"),
+                    kernel=name,
                 )
 
 

@@ -100,8 +100,10 @@ _RULES: Final = (
     Rule(
         "broken-code-object",
         Severity.ERROR,
-        "every entry holds a complete AMDGPU code object",
-        "An entry is empty, truncated, or no AMDGPU ELF. HIP skips an empty one and"
+        "every entry holds a complete AMDGPU code object that the loader takes",
+        "An entry is empty, truncated, no AMDGPU ELF, or not as the loader wants it: its"
+        " segments and sections disagree, relocations can't be applied, the symbol table"
+        " is gone (`strip`), in which kernels are looked for. HIP skips an empty one and"
         " refuses the others when the first kernel is launched.",
         "Rebuild. `clang-offload-bundler -unbundle -allow-missing-bundles` makes empty"
         " entries for targets that an input lacks: remove that flag to see which.",
@@ -158,11 +160,15 @@ _RULES: Final = (
     Rule(
         "broken-kernel",
         Severity.ERROR,
-        "every kernel has its metadata record and its descriptor",
+        "every kernel has its metadata record and its descriptor, and these lead to code",
         "HIP finds a kernel by its metadata record and launches it by its `.kd` symbol."
-        " With one of the two missing, the kernel is listed and can't be launched.",
-        "Symbols of a code object were stripped or made local: look for a tool that"
-        " rewrites code objects after the device link.",
+        " With one of the two missing, the kernel is listed and can't be launched. Where"
+        " the descriptor leads to no code, or to that of another kernel, or gives less"
+        " than the metadata say (arguments, LDS, registers, lanes of a wave), the launch"
+        " fails or the kernel runs astray.",
+        "Symbols of a code object were stripped or made local, or its bytes were changed:"
+        " look for a tool that rewrites code objects after the device link. Where the"
+        " kernel was written in assembly, compare its `.amdhsa_kernel` with its metadata.",
     ),
     Rule(
         "unowned-bundle",

@@ -12,8 +12,8 @@ from kinspect.formats import code_object, symbols
 from kinspect.formats.amdgpu_elf import PT_LOAD, SHF_EXECINSTR, Elf, open_elf
 from kinspect.formats.metadata import Detail
 from kinspect.limits import DEFAULT, Limits
+from kinspect.machine import machine_of
 from kinspect.model import Unreadable
-from kinspect.resources.machine import machine_of
 from kinspect.resources.reading import Opened, Query, opened
 from kinspect.sources import Named
 from kinspect.target import from_e_flags

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from kinspect.disassembly.kinds import Kind, kind_of
 from kinspect.disassembly.listing import Function, Instruction
 from kinspect.disassembly.reading import Disassembled
-from kinspect.resources.machine import machine_of
+from kinspect.machine import machine_of
 
 #: the processor before one whose instructions are encoded alike
 BEFORE: Final[Mapping[str, str]] = MappingProxyType(

@@ -22,6 +22,8 @@ ELFOSABI_AMDGPU_HSA: Final = 64
 PT_LOAD: Final = 1
 PT_DYNAMIC: Final = 2
 PT_NOTE: Final = 4
+PF_X: Final = 1
+SHT_SYMTAB: Final = 2
 SHT_NOTE: Final = 7
 SHT_NOBITS: Final = 8
 SHT_DYNSYM: Final = 11
@@ -109,6 +111,16 @@ class Elf:
     @property
     def abi_version(self) -> int:
         return self.header.ei_abiversion & 0xFF
+
+    def name_of(self, section: SectionHeader) -> str:
+        """What a section is called, or where its header says that it is."""
+        try:
+            home = self.sections[self.header.e_shstrndx]
+            return self.view.slice(home.sh_offset, home.sh_size).string(
+                section.sh_name, 256
+            )
+        except (FormatError, IndexError):
+            return f"at {section.sh_addr:#x}"
 
 
 def is_code_object(view: View) -> bool:

@@ -6,27 +6,34 @@ Descriptor). The symbol table is hot: a large binary holds a million of its rows
 
 import sys
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from kinspect.errors import FormatError, LimitExceeded
-from kinspect.formats import metadata, symbols
-from kinspect.formats.amdgpu_elf import PT_LOAD, Elf, metadata_records, open_elf
+from kinspect.formats import loading, metadata, symbols
+from kinspect.formats.amdgpu_elf import Elf, metadata_records, open_elf
+from kinspect.formats.launching import Launched, Launcher
 from kinspect.formats.metadata import Detail
 from kinspect.formats.symbols import SymbolTable
 from kinspect.limits import DEFAULT, Limits
+from kinspect.machine import machine_of
 from kinspect.model import CodeObject, Fault
 from kinspect.target import from_e_flags
 from kinspect.view import View
 
-DESCRIPTOR_SIZE: Final = 64
 #: st_info of the symbols that others can find and that are no functions
 _OBJECTS: Final = frozenset(
     info
     for info in range(256)
     if info >> 4 != symbols.STB_LOCAL
     and info & 15 in (symbols.STT_OBJECT, symbols.STT_AMDGPU_HSA_KERNEL)
+)
+#: of functions that others can find
+_FUNCTIONS: Final = frozenset(
+    info
+    for info in range(256)
+    if info >> 4 != symbols.STB_LOCAL and info & 15 == symbols.STT_FUNC
 )
 
 
@@ -47,32 +54,40 @@ class _Found:
     """The rows of a symbol table that are of interest, with their names."""
 
     table: SymbolTable
-    descriptors: tuple[str, ...]
-    rows: Sequence[int]
+    #: objects that others can find: descriptors and variables
+    objects: Sequence[int]
+    #: descriptors with their rows
+    descriptors: Mapping[str, int]
+    #: functions that others can find, with their rows
+    functions: Mapping[str, int]
     undefined: tuple[str, ...]
     variables: tuple[str, ...]
 
     def places(self, table: SymbolTable) -> dict[str, tuple[int, int]]:
         """Value and size of each descriptor, in a table that has the same names."""
         values, sizes = table.values, table.sizes
-        places = [(values[row], sizes[row]) for row in self.rows]
-        return dict(zip(self.descriptors, places, strict=True))
+        return {name: (values[row], sizes[row]) for name, row in self.descriptors.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class _Kernels:
     """Metadata records held against descriptors, by name; sorted."""
 
-    found: _Found | None
-    records: Sequence[metadata.KernelName]
+    #: of the symbol table for linkers, and of that for the loader
+    found: tuple["_Found | None", "_Found | None"]
+    #: name and symbol of each record
+    records: Sequence[tuple[str, str]]
     kernels: tuple[str, ...]
     undescribed: tuple[str, ...]
     unlisted: tuple[str, ...]
     twice: tuple[str, ...]
+    #: the kernels that the loader finds, by their rows of the loader's table
+    launched: Sequence[Launched]
 
 
-#: how many different code objects are remembered: a bundle may hold two for each target
-KEPT: Final = 4
+#: how many different tables are remembered: a bundle may hold two code objects for each
+#: target, and each has two tables
+KEPT: Final = 8
 
 
 class Parser:
@@ -94,40 +109,58 @@ class Parser:
         What is wrong inside of one is told in its `faults`.
         """
         elf = open_elf(view, self._limits)
+        linked = loading.linked(elf)
+        flags = from_e_flags(elf.header.e_flags, elf.abi_version)
         faults = list(elf.faults)
         records: list[View] = []
         meta = metadata.Metadata(None, None, ())
-        found: _Found | None = None
-        descriptors: dict[str, tuple[int, int]] = {}
+        tables = _Tables()
+        broken: tuple[tuple[str, str], ...] = ()
         try:
+            if linked:
+                faults += loading.faults(elf, self._limits)
             records = metadata_records(elf, self._limits)
-            meta = metadata.parse(records, self._limits)
-            table = symbols.dynamic(elf, self._limits)
-            if table is not None:
-                found = self._names(table)
-                descriptors = found.places(table)
+            meta = metadata.parse(records, self._limits, Detail.RESOURCES)
+            tables = self._tables(elf)
         except LimitExceeded:
             raise  # not damaged: not judged
         except FormatError as error:
             faults.append(Fault(error.message, error.where))
-        named = self._matched(found, meta.kernels)
-        faults += _descriptor_faults(elf, descriptors)
+        named = self._matched(tables, meta.kernels)
+        if tables.home is not None:
+            processor = None if flags.target is None else machine_of(str(flags.target))
+            launcher = Launcher(elf, processor, tables.home)
+            broken = tuple(launcher.broken(meta.resources, named.launched))
+        faults += _symbol_faults(elf, tables)
         if named.twice:
             message = f"kernels listed twice: {', '.join(named.twice)}"
             faults.append(Fault(message, view.where()))
+        linker = tables.found
         return CodeObject(
-            flags=from_e_flags(elf.header.e_flags, elf.abi_version),
+            flags=flags,
             e_flags=elf.header.e_flags,
             abi_version=elf.abi_version,
             metadata_target=meta.target,
             records=len(records),
             kernels=named.kernels,
             undescribed=named.undescribed,
+            broken=broken,
             unlisted=named.unlisted,
-            undefined=found.undefined if found else (),
-            variables=found.variables if found else (),
+            undefined=linker.undefined if linker else (),
+            variables=linker.variables if linker else (),
+            linked=linked,
             faults=tuple(faults),
         )
+
+    def _tables(self, elf: Elf) -> "_Tables":
+        dynamic = symbols.dynamic(elf, self._limits)
+        if dynamic is None:
+            return _Tables()
+        found = self._names(dynamic)
+        full = symbols.full(elf, self._limits)
+        if full is None:
+            return _Tables(found, found, dynamic, stripped=True)
+        return _Tables(found, self._names(full), full)
 
     def _names(self, table: SymbolTable) -> _Found:
         for known in self._found:
@@ -138,14 +171,30 @@ class Parser:
         return found
 
     def _matched(
-        self, found: _Found | None, records: Sequence[metadata.KernelName]
+        self, tables: "_Tables", kernels: Sequence[metadata.KernelName]
     ) -> _Kernels:
+        records = [(kernel.name, kernel.symbol) for kernel in kernels]
+        found, loaded = tables.found, tables.loaded
         for known in self._kernels:
-            if known.found is found and known.records == records:
+            same = known.found[0] is found and known.found[1] is loaded
+            if same and known.records == records:
                 return known
-        matched = _match(found, records)
+        matched = _match(found, loaded, records)
         self._kernels.append(matched)
         return matched
+
+
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    """The symbols of a code object."""
+
+    #: `.dynsym`, by which linkers and comgr go
+    found: _Found | None = None
+    #: `.symtab`, by which the loader goes
+    loaded: _Found | None = None
+    #: the loader's, or the other where there is none
+    home: SymbolTable | None = None
+    stripped: bool = False
 
 
 def parse(view: View, limits: Limits = DEFAULT) -> CodeObject:
@@ -153,23 +202,34 @@ def parse(view: View, limits: Limits = DEFAULT) -> CodeObject:
     return Parser(limits).parse(view)
 
 
-def _match(found: _Found | None, records: Sequence[metadata.KernelName]) -> _Kernels:
-    descriptors = frozenset(found.descriptors if found else ())
+def _match(
+    found: _Found | None, loaded: _Found | None, records: Sequence[tuple[str, str]]
+) -> _Kernels:
+    """A kernel needs a descriptor in both tables, and is launched by the loader's."""
+    rows = loaded.descriptors if loaded else {}
+    functions = loaded.functions if loaded else {}
+    descriptors = frozenset(found.descriptors if found else ()) & rows.keys()
+    either = frozenset(found.descriptors if found else ()) | rows.keys()
     # Each name once in memory: code objects for other targets have the same kernels.
-    names = [sys.intern(kernel.name) for kernel in records]
+    names = [sys.intern(name) for name, _ in records]
     kernels = {
         name
-        for name, kernel in zip(names, records, strict=True)
-        if kernel.symbol in descriptors
+        for name, (_, symbol) in zip(names, records, strict=True)
+        if symbol in descriptors
     }
     twice = {name for name, count in Counter(names).items() if count > 1}
     return _Kernels(
-        found,
+        (found, loaded),
         records,
         kernels=tuple(sorted(kernels)),
         undescribed=tuple(sorted(set(names) - kernels)),
-        unlisted=tuple(sorted(descriptors - {kernel.symbol for kernel in records})),
+        unlisted=tuple(sorted(either - {symbol for _, symbol in records})),
         twice=tuple(sorted(twice)),
+        launched=[
+            Launched(index, rows[symbol], functions.get(name))
+            for index, (name, symbol) in enumerate(records)
+            if symbol in descriptors
+        ],
     )
 
 
@@ -178,11 +238,7 @@ def kernels(
 ) -> Sequence[metadata.Kernel]:
     """The kernels with their resources, whether they can be launched or not."""
     records = metadata_records(open_elf(view, limits), limits)
-    return [
-        kernel
-        for kernel in metadata.parse(records, limits, detail).kernels
-        if isinstance(kernel, metadata.Kernel)
-    ]
+    return metadata.parse(records, limits, detail).resources
 
 
 def read_symbols(elf: Elf, limits: Limits) -> Symbols:
@@ -206,6 +262,9 @@ def _find(table: SymbolTable) -> _Found:
             descriptors[name] = index
         elif not name.startswith("__hip_cuid_"):
             variables.append(name)
+    functions = [
+        index for index, info in enumerate(infos) if info in _FUNCTIONS and sections[index]
+    ]
     missing = [
         index
         for index, section in enumerate(sections)
@@ -213,36 +272,20 @@ def _find(table: SymbolTable) -> _Found:
     ]
     return _Found(
         table,
-        tuple(descriptors),
-        tuple(descriptors.values()),
+        objects,
+        descriptors,
+        dict(zip(table.names(functions), functions, strict=True)),
         tuple(sorted(table.names(missing))),
         tuple(sorted(variables)),
     )
 
 
-def _descriptor_faults(
-    elf: Elf, descriptors: dict[str, tuple[int, int]]
-) -> Iterator[Fault]:
-    places = [
-        (s.p_vaddr, s.p_vaddr + s.p_filesz) for s in elf.segments if s.p_type == PT_LOAD
-    ]
-    if descriptors and _all_within(places, descriptors):
-        return
-    for name, (value, size) in descriptors.items():
-        if size != DESCRIPTOR_SIZE:
-            message = f"{name} has {size} bytes, a kernel descriptor {DESCRIPTOR_SIZE}"
-            yield Fault(message, elf.view.where())
-        elif not any(low <= value <= high - size for low, high in places):
-            message = f"{name} lies in no segment of the file (address {value:#x})"
-            yield Fault(message, elf.view.where())
-
-
-def _all_within(
-    places: list[tuple[int, int]], descriptors: dict[str, tuple[int, int]]
-) -> bool:
-    """Whether all are whole and in one segment, as they are unless something is wrong."""
-    values = [value for value, size in descriptors.values() if size == DESCRIPTOR_SIZE]
-    if len(values) != len(descriptors):
-        return False
-    first, last = min(values), max(values) + DESCRIPTOR_SIZE
-    return any(low <= first and last <= high for low, high in places)
+def _symbol_faults(elf: Elf, tables: _Tables) -> Sequence[Fault]:
+    if tables.loaded is None or tables.home is None:
+        return ()
+    faults = tuple(loading.descriptors(elf, tables.loaded.places(tables.home)))
+    if tables.stripped and tables.loaded.descriptors:
+        faults += tuple(loading.symbol_table(elf))
+    if not (faults or tables.stripped):
+        faults = tuple(loading.misplaced(elf, tables.home, tables.loaded.objects))
+    return faults

@@ -104,6 +104,11 @@ class Metadata(msgspec.Struct, frozen=True):
     target: str | None
     kernels: Sequence[KernelName]
 
+    @property
+    def resources(self) -> Sequence[Kernel]:
+        """The kernels, where more than their names was decoded."""
+        return [one for one in self.kernels if isinstance(one, Kernel)]
+
 
 RESOURCES: Final = tuple(
     field.name for field in msgspec.structs.fields(Kernel) if field.name != "symbol"

@@ -14,6 +14,7 @@ from kinspect.formats.amdgpu_elf import (
     DT_SYMTAB,
     PT_DYNAMIC,
     SHT_DYNSYM,
+    SHT_SYMTAB,
     Dynamic,
     Elf,
     HashTable,
@@ -104,7 +105,7 @@ def dynamic(elf: Elf, limits: Limits) -> SymbolTable | None:
 
 
 def full(elf: Elf, limits: Limits) -> SymbolTable | None:
-    """`.symtab`, which has the local symbols too, where it was not stripped."""
+    """`.symtab`, which the loader goes by, where it was not stripped."""
     found = _of_sections(elf, SHT_SYMTAB)
     return None if found is None else SymbolTable(*found, limits)
 

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
+from kinspect.formats.agreement import described
 from kinspect.formats.metadata import Kernel, KernelWithArguments
 from kinspect.names import escape
 from kinspect.render.style import narrow_table
 from kinspect.render.words import count
-from kinspect.resources.agreement import described
 from kinspect.resources.occupancy import Occupancy
 from kinspect.resources.rows import KernelRow
 

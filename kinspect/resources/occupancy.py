@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from kinspect.resources.machine import Machine
+from kinspect.machine import Machine
 
 #: workgroups with more than one wave need a barrier; a compute unit has so many
 _BARRIERS: Final = 16

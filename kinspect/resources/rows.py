@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from kinspect.formats.agreement import described, disagreements, wave_of
 from kinspect.formats.descriptor import Descriptor
 from kinspect.formats.metadata import RESOURCES, Argument, Kernel, KernelWithArguments
+from kinspect.machine import Machine, machine_of
 from kinspect.names import demangle
-from kinspect.resources.agreement import described, disagreements, wave_of
-from kinspect.resources.machine import Machine, machine_of
 from kinspect.resources.occupancy import Occupancy, Use, occupancy
 
 _occupancy = lru_cache(maxsize=65_536)(occupancy)

@@ -78,7 +78,7 @@ def kernel(name, *words, **fields):
 def lib(tmp_path, monkeypatch):
     """Two kernels for gfx942, of two instructions and of one."""
     monkeypatch.chdir(tmp_path)
-    data = code_object("gfx942", kernel(FOO, NOP, END), kernel(BAR, END))
+    data = code_object("gfx942", kernel(FOO, NOP, END), kernel(BAR, END), align=4)
     place = data.index(NOP + END + END) + 0x10000
     (tmp_path / "lib.so").write_bytes(Host(bundle(("gfx942", data))).build().data)
     return place
@@ -168,7 +168,7 @@ def test_a_listing_for_programs(kinspect, fake, lib):
 
 def test_names_of_the_file_are_spelled_out(kinspect, fake, tmp_path):
     bad = "evil\x1b[31m"
-    data = code_object("gfx942", kernel(bad, NOP), kernel("other", END))
+    data = code_object("gfx942", kernel(bad, NOP), kernel("other", END), align=4)
     at = data.index(NOP + END) + 0x10000
     (tmp_path / "x.co").write_bytes(data)
     fake(
@@ -189,13 +189,11 @@ def test_names_of_the_file_are_spelled_out(kinspect, fake, tmp_path):
 
 def test_kernels_that_share_their_code_are_told_together(kinspect, fake, tmp_path):
     """As a linker that folds identical code leaves them."""
-    data = bytearray(code_object("gfx942", kernel("one", END), kernel("two", END)))
+    data = code_object("gfx942", kernel("one", END), kernel("two", END), align=4)
     at = data.index(END + END) + 0x10000
     second = (at + 4).to_bytes(8, "little")
-    assert data.count(second) == 1
-    data[data.index(second) :][:8] = at.to_bytes(8, "little")
-    place = data.index(second)
-    data[place : place + 8] = at.to_bytes(8, "little")
+    assert data.count(second) == 2  # both symbol tables
+    data = data.replace(second, at.to_bytes(8, "little"))
     (tmp_path / "x.co").write_bytes(data)
     fake(printed(at, "s_endpgm | BF810000"))
     done = kinspect("disasm", tmp_path / "x.co")
@@ -206,12 +204,12 @@ def test_kernels_that_share_their_code_are_told_together(kinspect, fake, tmp_pat
 
 def test_code_without_a_size_ends_where_the_next_begins(kinspect, fake, tmp_path):
     """Hand-written assembly, such as AITER's, often tells none."""
-    data = bytearray(code_object("gfx942", kernel("one", NOP, NOP), kernel("two", END)))
+    kernels = kernel("one", NOP, NOP), kernel("two", END)
+    data = code_object("gfx942", *kernels, align=4)
     at = data.index(NOP + NOP + END) + 0x10000
     symbol = at.to_bytes(8, "little") + (8).to_bytes(8, "little")
-    assert data.count(symbol) == 1
-    place = data.index(symbol)
-    data[place + 8 : place + 16] = bytes(8)
+    assert data.count(symbol) == 2  # both symbol tables
+    data = data.replace(symbol, symbol[:8] + bytes(8))
     (tmp_path / "x.co").write_bytes(data)
     fake(printed(at, "s_nop 0 | BF800000", *SOUND[:2]))
     values = json.loads(kinspect("disasm", "--format", "json", tmp_path / "x.co").out)

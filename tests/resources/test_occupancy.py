@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinspect.resources.machine import MACHINES
+from kinspect.machine import MACHINES
 from kinspect.resources.occupancy import Limit, Use, occupancy
 from kinspect.target import PROCESSORS
 

@@ -14,8 +14,8 @@ import yaml
 from kinspect import api
 from kinspect.formats import code_object
 from kinspect.formats.metadata import RESOURCES, Detail
+from kinspect.machine import MACHINES
 from kinspect.resources.kernels import Measured, measure
-from kinspect.resources.machine import MACHINES
 from kinspect.resources.reading import Query
 from kinspect.resources.rows import KernelRow
 from tests.compiling import Compiler

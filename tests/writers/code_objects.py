@@ -25,7 +25,11 @@ E_FLAGS = {
 LOCAL, GLOBAL, WEAK = 0, 1, 2
 NOTYPE, OBJECT, FUNC = 0, 1, 2
 PROTECTED = 3
-HASH, DYNSYM, STRTAB, NOTE, PROGBITS, DYNAMIC = 5, 11, 3, 7, 1, 6
+HASH, DYNSYM, STRTAB, NOTE, PROGBITS, DYNAMIC, SYMTAB = 5, 11, 3, 7, 1, 6, 2
+#: bytes that the code of kernels is aligned to
+ALIGN = 256
+#: s_endpgm, the instruction that ends a kernel
+END = bytes.fromhex("000081bf")
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,8 @@ class Kernel:
     address: int | None = None
     #: the note that lists it
     record: int = 0
-    #: its instructions; v_cndmask_b32_e32 v0, s0, v0, vcc
-    code: bytes = bytes(4)
+    #: its instructions
+    code: bytes = END
 
     @property
     def kd(self) -> str:
@@ -88,11 +92,15 @@ class CodeObject:
     undefined: Mapping[str, int] = field(default_factory=dict)
     #: section headers
     sections: bool = True
+    #: `.symtab`, which the loader goes by; strip takes it
+    symtab: bool = True
     #: program headers of the notes; else only a section tells them
     note_segment: bool = True
     dynamic: bool = True
     machine: int = 224
     osabi: int = 64
+    #: what the code of each kernel is aligned to, in bytes
+    align: int = ALIGN
     #: bytes of an application's own, after the notes
     padding: int = 0
 
@@ -171,9 +179,22 @@ class _Layout:
         if spec.padding:
             self.put(".padding", b"\xaa" * spec.padding)
         described = [one for one in self.kernels if one.descriptor]
-        rodata = b"".join(_descriptor(one, spec.target) for one in described)
+        starts, code = [], b""
+        for one in self.kernels or [Kernel("")]:
+            starts.append(len(code))
+            code += one.code + bytes(-len(one.code) % spec.align)
+        self.put(".text", code, spec.align)
+        self.starts = [
+            start
+            for start, one in zip(starts, self.kernels, strict=False)
+            if one.descriptor
+        ]
+        self.out += bytes(-len(self.out) % 64)
+        rodata = b"".join(
+            _descriptor(one, spec.target, self.entry(number, one))
+            for number, one in enumerate(described)
+        )
         self.put(".rodata", rodata, 64)
-        self.put(".text", b"".join(one.code for one in self.kernels) or bytes(4))
         self.symbols(described)
         if spec.dynamic:
             self.put(".dynamic", self.tags())
@@ -181,6 +202,14 @@ class _Layout:
         self.out[:64] = self.header(headers_at)
         self.program_headers()
         return bytes(self.out)
+
+    def entry(self, number: int, kernel: Kernel) -> int:
+        """From a descriptor to the code of its kernel."""
+        at = len(self.out) + 64 * number
+        if kernel.address is not None:
+            at = kernel.address - BIAS
+        distance = self.place[".text"][0] + self.starts[number] - at
+        return (distance + 2**63) % 2**64 - 2**63
 
     def symbols(self, described: Sequence[Kernel]) -> None:
         strings = bytearray(b"\0")
@@ -195,13 +224,16 @@ class _Layout:
         text = self.place[".text"][0] + BIAS
         for number, one in enumerate(described):
             at = rodata + 64 * number if one.address is None else one.address
-            add(one.name, one.binding << 4 | FUNC, 2, text, len(one.code))
-            text += len(one.code)
+            start = text + self.starts[number]
+            add(one.name, one.binding << 4 | FUNC, 2, start, len(one.code))
             add(one.kd, one.binding << 4 | OBJECT, 1, at, one.size)
         for name, binding in self.spec.undefined.items():
             add(name, binding << 4 | NOTYPE, 0, 0, 0)
         self.put(".dynsym", b"".join(table))
         self.put(".dynstr", bytes(strings), 1)
+        if self.spec.symtab:
+            self.put(".symtab", b"".join(table))
+            self.put(".strtab", bytes(strings), 1)
         # one bucket that holds nothing: only nchain, the number of symbols, is of use
         chain = pack("<3I", 1, len(table), 0) + bytes(4 * len(table))
         self.put(".hash", chain)
@@ -227,6 +259,8 @@ class _Layout:
             ".dynstr": STRTAB,
             ".hash": HASH,
             ".dynamic": DYNAMIC,
+            ".symtab": SYMTAB,
+            ".strtab": STRTAB,
         }
         present = [name for name in kinds if name in self.place]
         strings = b"\0" + b"".join(name.encode() + b"\0" for name in present)
@@ -235,9 +269,12 @@ class _Layout:
         rows = [bytes(64)]
         for name in present:
             offset, size = self.place[name]
-            linked = {".dynsym": ".dynstr", ".dynamic": ".dynstr", ".hash": ".dynsym"}
+            linked = {
+                ".dynsym": ".dynstr", ".dynamic": ".dynstr", ".hash": ".dynsym",
+                ".symtab": ".strtab",
+            }  # fmt: skip
             link = 1 + present.index(linked[name]) if name in linked else 0
-            entry = {".dynsym": 24, ".dynamic": 16, ".hash": 4}.get(name, 0)
+            entry = {".dynsym": 24, ".symtab": 24, ".dynamic": 16, ".hash": 4}.get(name, 0)
             at = strings.index(name.encode() + b"\0")
             flags = 6 if name == ".text" else 2  # SHF_ALLOC, SHF_EXECINSTR
             place = (flags, offset + BIAS, offset, size)
@@ -278,7 +315,7 @@ class _Layout:
 _BLOCKS = {"gfx90a": 8, "gfx942": 8, "gfx950": 8, "gfx9-4-generic": 8}
 
 
-def _descriptor(kernel: Kernel, target: str) -> bytes:
+def _descriptor(kernel: Kernel, target: str, entry: int) -> bytes:
     """A kernel descriptor of 64 bytes (AMDHSAKernelDescriptor.h, AMDGPUUsage).
 
     It agrees with the metadata, unless the kernel says otherwise.
@@ -305,6 +342,6 @@ def _descriptor(kernel: Kernel, target: str) -> bytes:
         told("group_segment_fixed_size", 0),
         told("private_segment_fixed_size", 0),
         told("kernarg_segment_size", 8),
-        0x100,
+        told("entry", entry),
     )
     return sizes + pack("<IIIHH4x", rsrc3, rsrc1, 0, properties, 0)

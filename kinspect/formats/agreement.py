@@ -8,7 +8,7 @@ from typing import Any
 
 from kinspect.formats.descriptor import Descriptor
 from kinspect.formats.metadata import Kernel
-from kinspect.resources.machine import Machine
+from kinspect.machine import Machine
 
 
 def wave_of(kernel: Kernel, descriptor: Descriptor | None, machine: Machine | None) -> int:

@@ -1,0 +1,323 @@
+"""What HIP's loader refuses in a code object, and kernels that can't run.
+
+Expected is what ROCR's executable.cpp, amd_hsa_code.cpp and amd_elf_image.cpp do, and
+what LLVM's user guide says of descriptors. Bytes are written field by field.
+"""
+
+from struct import pack_into, unpack_from
+
+import pytest
+
+from kinspect.formats import code_object as reader
+from tests.reading import view
+from tests.writers import Kernel, code_object
+from tests.writers.code_objects import ALIGN, BIAS, END
+
+#: the code of a kernel, and what is between it and the next
+CODE = END.ljust(ALIGN, b"\0")
+
+GOOD = code_object("gfx942", "alpha", "beta")
+#: of the one PT_LOAD
+HEADER = 64
+FLAGS, OFFSET, VADDR, FILESZ, MEMSZ, ALIGN = 4, 8, 16, 32, 40, 48
+RELA, REL, RELR, ALLOC = 4, 9, 19, 2
+
+
+def parse(data):
+    return reader.parse(view(bytes(data)))
+
+
+def faults(data):
+    return [fault.message for fault in parse(data).faults]
+
+
+def spoiled(data, at, letter, value):
+    out = bytearray(data)
+    pack_into(f"<{letter}", out, at, value)
+    return bytes(out)
+
+
+def section(data, name):
+    """Where the header of a section is, found by its name."""
+    (start,) = unpack_from("<Q", data, 40)
+    count, strings = unpack_from("<2H", data, 60)
+    (home,) = unpack_from("<Q", data, start + 64 * strings + 24)
+    for at in range(start, start + 64 * count, 64):
+        begin = home + unpack_from("<I", data, at)[0]
+        if data[begin : data.index(0, begin)] == name.encode():
+            return at
+    raise LookupError(name)
+
+
+def relocated(*rows, kind=RELA, link=1, info=0):
+    """A code object with relocations, in place of the section of its hash table."""
+    data = bytearray(code_object("gfx942", "alpha", "beta", padding=24 * len(rows)))
+    at = data.index(b"\xaa" * 24 * len(rows))
+    for number, (offset, symbol, type_) in enumerate(rows):
+        pack_into("<3Q", data, at + 24 * number, offset, symbol << 32 | type_, 0)
+    header = section(data, ".hash")
+    size = 24 * len(rows)
+    fields = (kind, ALLOC, at + BIAS, at, size, link, info)
+    pack_into("<I4Q2I", data, header + 4, *fields)
+    return bytes(data)
+
+
+# --- the file ----------------------------------------------------------------------
+
+
+def test_what_is_sound_has_no_faults():
+    found = parse(GOOD)
+    assert (found.faults, found.broken, found.linked) == ((), (), True)
+
+
+@pytest.mark.parametrize(("kind", "linked"), [(1, False), (2, True), (3, True), (4, False)])
+def test_what_was_not_linked_is_told_apart(kind, linked):
+    """ET_REL, ET_EXEC, ET_DYN, ET_CORE."""
+    assert parse(spoiled(GOOD, 16, "H", kind)).linked is linked
+
+
+def test_the_loader_needs_section_headers_and_the_symbol_table():
+    assert faults(code_object(symtab=False)) == [
+        "its symbol table (.symtab) is gone, in which the loader finds kernels"
+    ]
+    assert "its section headers are gone" in faults(code_object(sections=False))[0]
+
+
+def test_a_code_object_without_kernels_needs_no_symbol_table():
+    assert faults(code_object(kernels=(), symtab=False)) == []
+
+
+def test_something_must_be_loaded():
+    assert faults(spoiled(GOOD, HEADER, "I", 0))[0] == "it has no segment to load (PT_LOAD)"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        (MEMSZ, 0x100, "is more than p_memsz 0x100"),
+        (ALIGN, 0x3000, "don't go together"),  # no power of two
+        (ALIGN, 0x20000, "don't go together"),
+        (OFFSET, 8, "don't go together"),
+        (VADDR, BIAS + 0x1000, "is not what a segment puts at"),
+        (FILESZ, 0x200, "is not what a segment puts at"),
+    ],
+)
+def test_segments_must_agree_with_themselves_and_with_sections(field, value, told):
+    assert any(told in one for one in faults(spoiled(GOOD, HEADER + field, "Q", value)))
+
+
+@pytest.mark.parametrize("align", [0, 1, 0x100, 0x10000])
+def test_an_alignment_that_the_segment_has_is_none_of_our_business(align):
+    assert faults(spoiled(GOOD, HEADER + ALIGN, "Q", align)) == []
+
+
+def test_segments_come_in_the_order_of_their_addresses():
+    """The loader takes the room that it needs from the first and the last one."""
+    data = bytearray(code_object(dynamic=True))
+    second = HEADER + 56  # PT_DYNAMIC, made a PT_LOAD of what lies before
+    pack_into("<II6Q", data, second, 1, 4, 0, BIAS - 0x1000, 0, 64, 64, 0x1000)
+    message = "its segments are not in the order of their addresses"
+    assert message in faults(data)
+
+
+@pytest.mark.parametrize("field", [16, 24])
+@pytest.mark.parametrize("name", [".text", ".rodata"])
+def test_a_section_is_what_its_segment_puts_there(name, field):
+    at = section(GOOD, name) + field
+    (value,) = unpack_from("<Q", GOOD, at)
+    told = faults(spoiled(GOOD, at, "Q", value + 0x40))
+    assert any(f"section {name} is not what a segment puts at" in one for one in told)
+
+
+# --- relocations --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [1, 2, 3, 6, 13])
+def test_relocations_that_the_loader_knows_are_in_order(kind):
+    assert faults(relocated((BIAS + 64, 0, kind), (BIAS + 72, 1, kind))) == []
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ((BIAS - 1, 0, 13), "which lies in no segment"),
+        ((BIAS + 10**6, 0, 13), "which lies in no segment"),
+        ((BIAS + 64, 0, 0), "of type 0, which the loader does not know"),
+        ((BIAS + 64, 0, 4), "of type 4, which the loader does not know"),
+        ((BIAS + 64, 10**6, 3), "against symbol 1000000 of"),
+    ],
+)
+def test_others_make_it_give_up(row, told):
+    (message,) = faults(relocated((BIAS + 64, 0, 13), row))
+    assert told in message
+
+
+def test_what_emit_relocs_left_is_passed_over():
+    """A section with a target: these relocations were applied by the linker."""
+    assert faults(relocated((0, 0, 0), info=2)) == []
+
+
+@pytest.mark.parametrize("kind", [REL, RELR])
+def test_relocations_that_the_loader_does_not_see_are_told(kind):
+    (message,) = faults(relocated((BIAS + 64, 0, 13), kind=kind))
+    assert "another kind than RELA" in message
+
+
+# --- symbols ------------------------------------------------------------------------
+
+
+def symbol(data, name, table):
+    """The row of a symbol."""
+    (start, size) = unpack_from("<2Q", data, section(data, table) + 24)
+    strings = {".symtab": ".strtab", ".dynsym": ".dynstr"}[table]
+    (home,) = unpack_from("<Q", data, section(data, strings) + 24)
+    for at in range(start, start + size, 24):
+        begin = home + unpack_from("<I", data, at)[0]
+        if data[begin : data.index(0, begin)] == name.encode():
+            return at
+    raise LookupError(name)
+
+
+@pytest.mark.parametrize("table", [".symtab", ".dynsym"])
+@pytest.mark.parametrize("info", [0x01, 0x12, 0x10])
+def test_a_descriptor_must_be_an_object_in_both_tables(table, info):
+    """Local, a function, of no type: the loader and comgr pass over these."""
+    found = parse(spoiled(GOOD, symbol(GOOD, "beta.kd", table) + 4, "B", info))
+    assert (found.kernels, found.undescribed) == (("alpha",), ("beta",))
+
+
+def test_a_descriptor_lies_where_the_loader_s_table_says():
+    """By the other one, comgr lists variables."""
+    at = symbol(GOOD, "beta.kd", ".symtab") + 8
+    (value,) = unpack_from("<Q", GOOD, at)
+    found = parse(spoiled(GOOD, at, "Q", value - 64))
+    assert [name for name, _ in found.broken] == ["beta"]
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (0xFFF1, "names no section"),
+        (50, "names no section"),
+        (2, "outside of section .text"),
+    ],
+)
+def test_a_symbol_lies_in_its_section(number, told):
+    data = spoiled(GOOD, symbol(GOOD, "beta.kd", ".symtab") + 6, "H", number)
+    assert any(told in one for one in faults(data))
+
+
+# --- kernels ------------------------------------------------------------------------
+
+
+def broken(*kernels, target="gfx942", **fields):
+    return dict(parse(code_object(target, *kernels, **fields)).broken)
+
+
+def descriptor_of(number=0):
+    """Where a descriptor is in GOOD."""
+    return unpack_from("<Q", GOOD, section(GOOD, ".rodata") + 24)[0] + 64 * number
+
+
+def entry(change):
+    at = descriptor_of() + 16
+    (value,) = unpack_from("<q", GOOD, at)
+    return spoiled(GOOD, at, "q", value + change)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (4, "is not aligned to 256 bytes"),
+        (256, "its code starts at"),
+        (-256, "its code starts at"),
+        (1 << 20, "its code starts at"),
+    ],
+)
+def test_a_descriptor_leads_to_the_code_of_its_kernel(change, told):
+    ((name, reason),) = parse(entry(change)).broken
+    assert name == "alpha"
+    assert told in reason
+
+
+def test_without_a_symbol_of_its_name_the_entry_must_lie_in_code():
+    """Hand-written code may have none."""
+    data = entry(1 << 20)
+    for table in (".symtab", ".dynsym"):
+        at = symbol(data, "alpha", table)
+        data = spoiled(data, at, "I", unpack_from("<I", data, at)[0] + 1)  # "lpha"
+    assert "lies in no segment" in dict(parse(data).broken)["alpha"]
+    at = descriptor_of() + 16
+    assert parse(data[:at] + GOOD[at : at + 8] + data[at + 8 :]).broken == ()
+
+
+def test_code_must_be_executable():
+    found = parse(spoiled(GOOD, HEADER + FLAGS, "I", 4))
+    assert {name for name, _ in found.broken} == {"alpha", "beta"}
+    assert all("not executable" in reason for _, reason in found.broken)
+
+
+@pytest.mark.parametrize("fill", [b"\0", b"\xff"])
+def test_code_that_was_wiped_out_is_told(fill):
+    at = GOOD.index(CODE)
+    data = GOOD[:at] + fill * len(CODE) + GOOD[at + len(CODE) :]
+    ((name, reason),) = parse(data).broken
+    assert name == "alpha"
+    assert reason.startswith("there is no instruction at its entry")
+
+
+def test_a_kernel_of_no_bytes_is_one_that_never_runs():
+    """Of libraries that build a kernel for every processor and run it on some."""
+    data = GOOD
+    for table in (".symtab", ".dynsym"):
+        data = spoiled(data, symbol(data, "alpha", table) + 16, "Q", 0)
+    at = GOOD.index(CODE)
+    data = data[:at] + bytes(len(CODE)) + data[at + len(CODE) :]
+    assert parse(data).broken == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "described", "told"),
+    [
+        ({}, {"kernarg_segment_size": 4}, "kernarg_segment_size"),
+        ({}, {"group_segment_fixed_size": 4}, "group_segment_fixed_size"),
+        ({}, {"private_segment_fixed_size": 4}, "private_segment_fixed_size"),
+        ({}, {"dynamic_stack": 1}, None),  # nothing is said of it in the metadata
+        ({"uses_dynamic_stack": False}, {"dynamic_stack": 1}, "uses_dynamic_stack"),
+        ({"vgpr_count": 96}, {"vgpr_count": 8}, "vgpr_count"),
+        ({"vgpr_count": 96, "agpr_count": 32}, {"accum_offset": 96}, "agpr_count"),
+        ({"wavefront_size": 32}, {"wavefront_size": 64}, "wavefront_size"),
+        ({"wavefront_size": 64}, {"wavefront_size": 32}, "waves of 32 lanes"),
+        ({"group_segment_fixed_size": 70_000}, {}, "the processor has 65536"),
+        # more than is used, what nobody is told, and what the hardware does not mind
+        ({"vgpr_count": 8}, {"vgpr_count": 96}, None),
+        ({}, {"kernarg_segment_size": 0}, None),
+        ({"sgpr_count": 100}, {"sgpr_count": 8}, None),
+        ({"group_segment_fixed_size": 65_536}, {}, None),
+    ],
+)
+def test_a_descriptor_gives_what_the_metadata_says(fields, described, told):
+    found = broken(Kernel("k", fields=fields, described=described))
+    assert found.keys() == ({"k"} if told else set())
+    assert told is None or told in found["k"]
+
+
+def test_gfx950_has_more_lds():
+    kernel = Kernel("k", fields={"group_segment_fixed_size": 160 << 10})
+    assert broken(kernel, target="gfx950") == {}
+    assert "the processor has 65536" in broken(kernel, target="gfx942")["k"]
+
+
+def test_descriptors_that_lie_apart_are_judged_alike():
+    """As one that lies by itself is: each is read by itself then."""
+    data = bytearray(code_object("gfx942", "alpha", "beta", padding=1 << 16))
+    (start,) = unpack_from("<Q", data, section(data, ".rodata") + 24)
+    far = (data.index(b"\xaa" * 4096) // 64 + 1) * 64
+    data[far : far + 64] = data[start : start + 64]
+    (value,) = unpack_from("<q", data, far + 16)
+    pack_into("<q", data, far + 16, value + start - far)
+    for table in (".symtab", ".dynsym"):
+        pack_into("<Q", data, symbol(data, "alpha.kd", table) + 8, far + BIAS)
+    assert parse(data).broken == ()
+    pack_into("<q", data, far + 16, value)
+    assert [name for name, _ in parse(data).broken] == ["alpha"]
