@@ -138,13 +138,16 @@ class Coverage:
 def units(binary: Binary) -> Iterator[Unit]:
     """The units of a binary that carry HIP device code, in order.
 
-    What only a later link takes is none of them (`kinspect.linking`).
+    What only a later link takes is none of them (`kinspect.linking`). A bundle that is
+    registered and empty is one: the kernels of its unit are nowhere.
     """
     bare: list[Bundle] = []
     images: list[Unit] = []
     for group in groups(binary.bundles):
         first = group[0]
-        if not (first.hip_entries or first.kpack) or is_for_link(group):
+        empty = not (first.hip_entries or first.kpack)
+        lost = first.registered and binary.device_code
+        if (empty and not lost) or is_for_link(group):
             continue
         if first.form is Form.OFFLOAD_BINARY:
             images.append(Unit(group))

@@ -66,6 +66,22 @@ def units(*bundles, wrappers=None):
     return Host(data, wrappers).build().data
 
 
+#: where the second bundle of `lone_bundle` is
+SECOND = 0x4000
+
+
+def lone_bundle(wrappers):
+    """Two units with a kernel each, and the host's stub of the second one."""
+    first, second = (
+        bundle(
+            ("gfx942", code_object("gfx942", name)), ("gfx950", code_object("gfx950", name))
+        )
+        for name in ("kernel", "other")
+    )
+    data = first.ljust(SECOND, b"\0") + second
+    return Host(data, wrappers, functions=[STUB, "__device_stub__other"]).build().data
+
+
 def moded(target, modes, flags):
     """A code object for a target with modes, as all of its parts say."""
     spec = CodeObject(f"{target}:{modes}", e_flags=MACH[target] | flags)
@@ -316,6 +332,25 @@ CASES = (
         both(functions=[STUB, "_Z19__device_stub__gonePi"]),
         both(["_Z4gonePi"], ["_Z4gonePi"], functions=[STUB, "_Z19__device_stub__gonePi"]),
         kernel="_Z4gonePi",
+    ),
+    Case(
+        "missing-kernel", "one that the host registers by another name",
+        both(functions=[STUB], registers=["kernal"]), both(functions=[STUB]),
+        kernel="kernel",
+    ),
+    Case(
+        "missing-kernel", "one whose bundle no wrapper points at",
+        lone_bundle(wrappers=[Wrapper(), Wrapper()]),
+        lone_bundle(wrappers=[Wrapper(), Wrapper(SECOND)]),
+        bundle=1, kernel="other", also=frozenset({"unowned-bundle"}),
+    ),
+    Case(
+        "missing-target", "a unit whose bundle has the host's entry only",
+        units(PAIR, bundle()), units(PAIR, PAIR), **on("gfx950", 1),
+    ),
+    Case(
+        "corrupt-bundle", "an entry without an ID",
+        host(("gfx942", A), ("gfx950", B), Slot("")), bundle=0,
     ),
     Case(
         "broken-kernel", "a kernel without its descriptor",

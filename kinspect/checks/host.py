@@ -25,6 +25,8 @@ def registered_kernels(binary: Binary, policy: Policy) -> Iterator[Finding]:
     for candidates in sorted(proven):
         if names.isdisjoint(candidates):
             yield _lost(binary, candidates[-1])
+    yield from _misnamed(binary, names)
+    yield from _unreachable(binary, proven)
     if not binary.registration.exact:
         known = names.union(*proven, *(found.variables for found in objects))
         rest = sorted(_functions(binary.registration.kernels, known))
@@ -59,6 +61,50 @@ def _lost(binary: Binary, name: str) -> Finding:
         hint="HIP aborts when it is launched: the unit that defines it was compiled for the"
         " host, and its device code was lost on the way",
     )
+
+
+def _misnamed(binary: Binary, names: set[str]) -> Iterator[Finding]:
+    """Kernels that the host can launch, and registers by no name that it could have."""
+    for name in binary.registration.unnamed:
+        if name in names:  # else it is lost altogether
+            yield finding(
+                "missing-kernel",
+                binary.path,
+                f"the host has a device stub for {brief(name)}, and no text in its data"
+                " names the kernel: it is registered by another name, or not at all",
+                kernel=name,
+                hint="HIP looks for the name that the host registers: something changed"
+                " the host's data after it was compiled",
+            )
+
+
+def _unreachable(binary: Binary, proven: set[tuple[str, ...]]) -> Iterator[Finding]:
+    """Kernels that the host registers, in bundles that no wrapper points at."""
+    reached: set[str] = set()
+    lost: dict[str, int] = {}
+    for bundle in binary.bundles:
+        entries = (entry.code_object for entry in bundle.hip_entries)
+        kernels = _kernel_names([one for one in entries if isinstance(one, CodeObject)])
+        if bundle.registered:
+            reached |= kernels
+        elif not bundle.embedded:
+            lost |= dict.fromkeys(kernels, bundle.index)
+    if not reached:
+        return  # nothing is registered: told already
+    named = {(plain_kernel(name),) for name in binary.registration.kernels}
+    for candidates in sorted(proven | named):
+        found = [name for name in candidates if name in lost]
+        if found and reached.isdisjoint(candidates):
+            yield finding(
+                "missing-kernel",
+                binary.path,
+                f"the host registers {brief(found[0])}, which only bundle {lost[found[0]]}"
+                " has, and no wrapper points at that",
+                bundle=lost[found[0]],
+                kernel=found[0],
+                hint="HIP looks for it in the bundle that the wrapper of its unit points"
+                " at, and aborts when it is launched",
+            )
 
 
 def _unproven(binary: Binary, functions: list[str]) -> Iterator[Finding]:

@@ -69,6 +69,8 @@ def parse(view: View, limits: Limits = DEFAULT, total: int | None = None) -> Tab
         limits.check("entry_id", header.id_size, view.where(at))
         entry_id = decode(view.bytes(at, header.id_size))
         at += header.id_size
+        if not entry_id:
+            faults.append(Fault(f"entry {index} has no ID", view.where(at)))
         entries.append(Entry(EntryID.parse(entry_id), header.offset, header.size))
     end = max((e.offset + e.size for e in entries if e.size), default=at)
     faults += _overlaps(entries, at, view)

@@ -11,6 +11,7 @@ from typing import Final
 
 from kinspect.hosts.host import Host
 from kinspect.model import Bundle, CodeObject, Registration
+from kinspect.names import kernels_of_stub, plain_kernel
 from kinspect.view import View, bytes_of, decode
 
 #: an Itanium-mangled name among NUL-terminated text
@@ -44,7 +45,31 @@ def completed(host: Host, bundles: Iterable[Bundle]) -> Registration:
     if found.exact or not host.wrappers:
         return found
     disputed = {name for bundle in bundles for name in _disputed(bundle)}
-    return replace(found, variables=tuple(sorted(_named(host.data, disputed))))
+    return replace(
+        found,
+        variables=tuple(sorted(_named(host.data, disputed))),
+        unnamed=tuple(sorted(_unnamed(host, found.kernels))),
+    )
+
+
+def _unnamed(host: Host, named: Iterable[str]) -> Iterator[str]:
+    """Kernels with a device stub that no text of the data names, each once.
+
+    Linkers let a text be the end of a longer one, so that nothing need stand before it.
+    """
+    known = {plain_kernel(name) for name in named}
+    candidates = {kernels_of_stub(stub) for stub in host.stubs} - {()}
+    open_ = [names for names in candidates if known.isdisjoint(names)]
+    needles = {
+        name.encode("utf-8", "surrogateescape") + end: name
+        for names in open_
+        for name in names
+        for end in (b"\0", b".intern.", b".static.")
+    }
+    if not needles:
+        return
+    found = {needles[bytes(n)] for view in host.data for _, n in view.find(*needles)}
+    yield from (names[-1] for names in open_ if found.isdisjoint(names))
 
 
 def _disputed(bundle: Bundle) -> frozenset[str]:

@@ -4,6 +4,7 @@ Segments keep different distances between file offset and address, so that who m
 one for the other is found out.
 """
 
+import re
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -83,6 +84,8 @@ class Host:
     hash: str = ""
     #: buckets of a GNU hash table, and its first symbol
     gnu: tuple[int, int] = (2, 1)
+    #: the names of kernels that it registers; those of its device stubs, unless given
+    registers: Sequence[str | bytes] | None = None
     align: int = 16
     nobits: bool = False
     wrapper_section: str = SEGMENT
@@ -139,6 +142,11 @@ class _Writer:
         spec = self.spec
         for name, data in spec.data.items():
             self.add(name, PROGBITS, ALLOC, data, segment=LOADED)
+        names = _registered(spec.functions) if spec.registers is None else spec.registers
+        if names:
+            texts = [one if isinstance(one, bytes) else one.encode() for one in names]
+            data = b"\0".join([b"", *texts, b""])
+            self.add(".rodata.str1.1", PROGBITS, ALLOC, data, segment=LOADED)
         if spec.fatbin is not None:
             kind = NOBITS if spec.nobits else PROGBITS
             data = b"" if spec.nobits else spec.fatbin
@@ -381,6 +389,23 @@ class _Object(_Writer):
         body = self.lay_out(64, 0)
         headers, headers_at = self.section_headers(64 + len(body))
         return self.built(self.header(0, headers_at) + body + headers)
+
+
+def _registered(functions: Iterable[str | bytes]) -> list[bytes]:
+    """The kernels of device stubs, as constructors register them (CGCUDANV.cpp).
+
+    A stub's identifier is that of its kernel behind 15 letters, which its length counts.
+    """
+    found = []
+    for function in functions:
+        text = function if isinstance(function, bytes) else function.encode()
+        head, mark, tail = text.partition(b"__device_stub__")
+        if mark:
+            length = re.search(rb"[0-9]{1,4}$", head)
+            if length is not None:
+                head = head[: length.start()] + b"%d" % max(int(length[0]) - 15, 0)
+            found.append(head + tail)
+    return found
 
 
 def relr_words(addresses: Sequence[int]) -> list[int]:
