@@ -94,6 +94,13 @@ class Host:
     #: contents of `.rocm_kpack_ref`, which gets a segment of its own
     reference: bytes = b""
 
+    @property
+    def texts(self) -> dict[str, bytes]:
+        """The section with the names of kernels, if there are any."""
+        names = _registered(self.functions) if self.registers is None else self.registers
+        texts = [one if isinstance(one, bytes) else one.encode() for one in names]
+        return {".rodata.str1.1": b"\0".join([b"", *texts, b""])} if texts else {}
+
     def build(self) -> Built:
         return (_Object(self) if self.type == "rel" else _Image(self)).build()
 
@@ -140,13 +147,8 @@ class _Writer:
 
     def add_common(self) -> None:
         spec = self.spec
-        for name, data in spec.data.items():
+        for name, data in (*spec.data.items(), *spec.texts.items()):
             self.add(name, PROGBITS, ALLOC, data, segment=LOADED)
-        names = _registered(spec.functions) if spec.registers is None else spec.registers
-        if names:
-            texts = [one if isinstance(one, bytes) else one.encode() for one in names]
-            data = b"\0".join([b"", *texts, b""])
-            self.add(".rodata.str1.1", PROGBITS, ALLOC, data, segment=LOADED)
         if spec.fatbin is not None:
             kind = NOBITS if spec.nobits else PROGBITS
             data = b"" if spec.nobits else spec.fatbin
