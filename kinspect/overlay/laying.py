@@ -8,7 +8,16 @@ from typing import Final
 from kinspect.errors import Where
 from kinspect.formats.kpack_search import resolved
 from kinspect.kpack import PLACEHOLDER, KpackLookup, KpackSource, KpackUse
-from kinspect.model import Artifact, Binary, Bundle, Entry, Form, Linkage, Unreadable
+from kinspect.model import (
+    Artifact,
+    Binary,
+    Bundle,
+    Entry,
+    Fault,
+    Form,
+    Linkage,
+    Unreadable,
+)
 from kinspect.overlay.places import Place, Wanted, Wheel, place_of, wheel_of
 from kinspect.overlay.surroundings import Surroundings
 
@@ -80,6 +89,7 @@ def _host(
     search = _Search(place_of(artifact, binary), binary, archives, around.get(binary.path))
     bundles = list(binary.bundles)
     unreadable: dict[str, Unreadable] = {}
+    faults: dict[str, tuple[Fault, ...]] = {}
     # An RDC link has one code object for all wrappers, and the first one registers it.
     shared = binary.linkage is Linkage.RDC
     for use in binary.kpack[:1] if shared else binary.kpack:
@@ -88,6 +98,8 @@ def _host(
             hosts.setdefault(archive.path, []).append(binary.path)
             for part in archive.unreadable:
                 unreadable[archive.path] = _told(binary, part)
+            if not any(archive is one.binary for one in archives):
+                faults[archive.path] = archive.faults  # of no artifact: told here
         count = len(binary.kpack) if shared else 1
         bundles.append(_bundle(len(bundles), use, count, search, opened))
     for place, paths in search.doubtful.items():
@@ -99,6 +111,7 @@ def _host(
         binary,
         bundles=tuple(bundles),
         unreadable=(*binary.unreadable, *unreadable.values()),
+        faults=(*binary.faults, *(one for own in faults.values() for one in own)),
     )
 
 
