@@ -29,7 +29,6 @@ STB_GLOBAL: Final = 1
 STT_OBJECT: Final = 1
 STT_FUNC: Final = 2
 STT_AMDGPU_HSA_KERNEL: Final = 10
-SHT_SYMTAB: Final = 2
 SYMBOL_SIZE: Final = 24
 
 

@@ -48,7 +48,8 @@ def test_a_bundle_is_read_entry_by_entry():
 @st.composite
 def bundles(draw):
     """A bundle in any layout that its format allows, and what was put into it."""
-    ids = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=40)
+    letters = st.characters(exclude_characters="\0", codec="utf-8")
+    ids = st.text(letters, min_size=1, max_size=40)
     entries = draw(st.lists(st.tuples(ids, st.binary(max_size=60)), max_size=6))
     order = draw(st.permutations(range(len(entries))))
     align = draw(st.sampled_from([1, 2, 4, 8, 16, 64, 256, 4096]))
