@@ -13,11 +13,17 @@ from kinspect.costs.anatomy import Part, anatomy
 from kinspect.errors import FormatError
 from kinspect.view import Memory, View
 from tests.conftest import SAMPLES
-from tests.writers import CodeObject, Kernel, code_object
+from tests.writers import CodeObject, Kernel
+from tests.writers import code_object as written
 
 DESCRIPTOR = 64
 #: st_value and st_size in a row of a symbol table
 VALUE, SIZE = 8, 16
+
+
+def code_object(*arguments, **fields):
+    """Stripped, its kernels back to back: what is spoiled is all that there is."""
+    return written(*arguments, **{"symtab": False, "align": 4} | fields)
 
 
 def anatomy_of(data):
