@@ -218,6 +218,9 @@ CASES = (
         host(("gfx942", A), (SPIRV, b"\3\2\x23\7" * 9)),
         good_policy={"accept": frozenset({"spirv"})}, **on("gfx950"),
     ),
+    Case("broken-code-object", "what is no SPIR-V",
+         host(("gfx942", A), ("gfx950", B), (SPIRV, b"some other bytes")),
+         target="amdgcnspirv", bundle=0),
     Case("broken-code-object", "bitcode in place of one",
          host(("gfx942", A), ("gfx950", bitcode())), **on("gfx950")),
     Case("broken-code-object", "one that is cut off",
@@ -759,7 +762,7 @@ def test_a_rule_can_have_another_severity():
 @pytest.mark.parametrize("accept", [(), ("generic",), ("spirv",), ("generic", "spirv")])
 def test_a_fallback_counts_only_where_it_is_accepted(accept):
     generic = host(("gfx9-4-generic", GENERIC))
-    spirv = host((SPIRV, b"spirv"))
+    spirv = host((SPIRV, b"\3\2\x23\7 and more"))
     for data, rule, name in (
         (generic, "generic-only", "generic"),
         (spirv, "jit-only", "spirv"),

@@ -17,6 +17,7 @@ from kinspect.view import I64, U8, U16, U32, U64, R, View, wire
 #: ELF, 64-bit, little-endian, version 1, OSABI AMDGPU_HSA
 MAGIC: Final = b"\x7fELF\x02\x01\x01\x40"
 EM_AMDGPU: Final = 224
+EV_CURRENT: Final = 1
 ELFOSABI_AMDGPU_HSA: Final = 64
 
 PT_LOAD: Final = 1
@@ -164,6 +165,7 @@ def open_elf(view: View, limits: Limits = DEFAULT) -> Elf:
         "EI_DATA": (header.ei_data, 1),
         "e_machine": (header.e_machine, EM_AMDGPU),
         "EI_OSABI": (header.ei_osabi, ELFOSABI_AMDGPU_HSA),
+        "e_version": (header.e_version, EV_CURRENT),
     }
     for name, (actual, wanted) in expected.items():
         if actual != wanted:

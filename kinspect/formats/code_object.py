@@ -120,7 +120,7 @@ class Parser:
             if linked:
                 faults += loading.faults(elf, self._limits)
             records = metadata_records(elf, self._limits)
-            meta = metadata.parse(records, self._limits, Detail.RESOURCES)
+            meta = metadata.parse(records, self._limits, Detail.LAUNCH)
             tables = self._tables(elf)
         except LimitExceeded:
             raise  # not damaged: not judged
@@ -130,7 +130,7 @@ class Parser:
         if tables.home is not None:
             processor = None if flags.target is None else machine_of(str(flags.target))
             launcher = Launcher(elf, processor, tables.home)
-            broken = tuple(launcher.broken(meta.resources, named.launched))
+            broken = tuple(launcher.broken(meta.launched, named.launched))
         faults += _symbol_faults(elf, tables)
         if named.twice:
             message = f"kernels listed twice: {', '.join(named.twice)}"

@@ -14,6 +14,9 @@ from kinspect.model import Bundle, CodeObject, Entry, Fault, Form, Unreadable
 from kinspect.target import EntryID, from_e_flags
 from kinspect.view import View
 
+#: the first word of a module (SPIR-V specification, 2.3, "Physical Layout")
+SPIRV: Final = b"\x03\x02\x23\x07"
+
 #: what to do with each code object: parse it, or something else with its bytes
 Opener = Callable[[View], CodeObject | None]
 
@@ -283,14 +286,28 @@ class Reader:
             uncompressed_size=binary.uncompressed,
         )
 
+    def _spirv(self, entry: Entry, space: View) -> Entry:
+        """SPIR-V is not looked into; it must be some (or bitcode, for a link)."""
+        try:
+            data = space.slice(entry.offset, entry.size)
+        except FormatError as error:
+            return replace(entry, code_object=Unreadable.of(error, space.where()))
+        if not entry.size or data.startswith(SPIRV) or bitstream.is_bitcode(data):
+            return entry
+        head = bytes(data.bytes(0, min(4, entry.size))).hex(" ")
+        message = f"not SPIR-V: it starts with {head}"
+        return replace(entry, code_object=Unreadable(message, data.where()))
+
     def open(self, data: View) -> CodeObject | None:
         """What the opener makes of a code object; raises FormatError."""
         return None if self._opener is None else self._opener(data)
 
     def _opened(self, entry: Entry, space: View) -> Entry:
         """The entry with its code object, if it has one and that was asked for."""
-        if self._opener is None or not entry.id.is_hip or entry.id.is_spirv:
+        if self._opener is None or not entry.id.is_hip:
             return entry
+        if entry.id.is_spirv:
+            return self._spirv(entry, space)
         if not entry.size:
             where = space.where(min(entry.offset, len(space)))
             return replace(entry, code_object=Unreadable("the entry is empty", where))

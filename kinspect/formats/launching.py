@@ -14,7 +14,7 @@ from kinspect.formats.agreement import disagreements
 from kinspect.formats.amdgpu_elf import PF_X, PT_LOAD, Elf, ProgramHeader
 from kinspect.formats.descriptor import Descriptor
 from kinspect.formats.loading import DESCRIPTOR_SIZE
-from kinspect.formats.metadata import Kernel
+from kinspect.formats.metadata import KernelWithRoom
 from kinspect.formats.symbols import SymbolTable
 from kinspect.machine import Machine
 from kinspect.view import column
@@ -48,7 +48,7 @@ class Launcher:
         self._base = self._loads[0].p_vaddr if self._loads else 0
 
     def broken(
-        self, kernels: Sequence[Kernel], launched: Sequence[Launched]
+        self, kernels: Sequence[KernelWithRoom], launched: Sequence[Launched]
     ) -> Iterator[tuple[str, str]]:
         """Kernels with a descriptor that can't run, by name, and the first reason."""
         values, sizes = self._table.values, self._table.sizes
@@ -66,7 +66,7 @@ class Launcher:
                     yield kernel.name, reason
 
     def _sound(
-        self, kernel: Kernel, address: int, code: tuple[int, int], sheet: "_Sheet"
+        self, kernel: KernelWithRoom, address: int, code: tuple[int, int], sheet: "_Sheet"
     ) -> bool:
         """Whether nothing is wrong for sure: a quick look, since nearly all are sound."""
         machine = self._machine
@@ -83,6 +83,7 @@ class Launcher:
             and words[row] <= machine.lds
             and words[row + 1] == kernel.private_segment_fixed_size
             and words[row + 2] in (kernel.kernarg_segment_size, 0)
+            and kernel.room <= (kernel.kernarg_segment_size or 0)
             and kernel.wavefront_size == (32 if wave32 else 64)
             and wave32 <= machine.wave32
             and (words[row + 14] >> 11 & 1) == bool(kernel.uses_dynamic_stack)
@@ -110,7 +111,7 @@ class Launcher:
 
     def _unfit(
         self,
-        kernel: Kernel,
+        kernel: KernelWithRoom,
         descriptor: Descriptor,
         address: int,
         code: tuple[int, int] | None,
@@ -150,11 +151,14 @@ class Launcher:
             return f"there is no instruction at its entry {entry:#x}: {start.hex(' ')}"
         return ""
 
-    def _unlike(self, kernel: Kernel, descriptor: Descriptor) -> str:
+    def _unlike(self, kernel: KernelWithRoom, descriptor: Descriptor) -> str:
         machine = self._machine
         wrong = set(disagreements(kernel, descriptor, machine)) - HARMLESS
         if wrong:
             return f"its descriptor and its metadata disagree on {', '.join(sorted(wrong))}"
+        told = kernel.kernarg_segment_size
+        if told is not None and kernel.room > told:
+            return f"its arguments take {kernel.room} bytes, kernarg_segment_size is {told}"
         if machine is None:
             return ""
         if descriptor.wave32 and not machine.wave32:

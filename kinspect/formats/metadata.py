@@ -49,6 +49,24 @@ class Kernel(KernelName, frozen=True, gc=False, rename=lambda name: f".{name}"):
     language: str | None = None
 
 
+class Room(msgspec.Struct, frozen=True, gc=False, rename=lambda name: f".{name}"):
+    """Where an argument lies in the kernarg segment, in bytes."""
+
+    offset: int
+    size: int
+
+
+class KernelWithRoom(Kernel, frozen=True, gc=False, rename=lambda name: f".{name}"):
+    """A kernel's resources, and the room that its arguments take."""
+
+    args: list[Room] = []
+
+    @property
+    def room(self) -> int:
+        """Bytes from the start of the kernarg segment to the end of the last argument."""
+        return max([one.offset + one.size for one in self.args], default=0)
+
+
 class Argument(msgspec.Struct, frozen=True, gc=False, rename=lambda name: f".{name}"):
     """An argument of a kernel; sizes and offsets are bytes of the kernarg segment."""
 
@@ -89,11 +107,19 @@ class _Fullest(msgspec.Struct, frozen=True, rename=lambda name: f"amdhsa.{name}"
     target: str | None = None
 
 
+class _Launched(msgspec.Struct, frozen=True, rename=lambda name: f"amdhsa.{name}"):
+    version: list[int]
+    kernels: list[KernelWithRoom] = []
+    target: str | None = None
+
+
 class Detail(Enum):
     """How much of a kernel is decoded."""
 
     NAMES = auto()
     RESOURCES = auto()
+    #: resources, and the places of arguments
+    LAUNCH = auto()
     ARGUMENTS = auto()
 
 
@@ -103,6 +129,11 @@ class Metadata(msgspec.Struct, frozen=True):
     version: tuple[int, ...] | None
     target: str | None
     kernels: Sequence[KernelName]
+
+    @property
+    def launched(self) -> Sequence[KernelWithRoom]:
+        """The kernels, where what a launch needs was decoded."""
+        return [one for one in self.kernels if isinstance(one, KernelWithRoom)]
 
     @property
     def resources(self) -> Sequence[Kernel]:
@@ -115,11 +146,15 @@ RESOURCES: Final = tuple(
 )
 
 
+_Record = _Names | _Full | _Launched | _Fullest
+
+
 @cache
-def _decoder(detail: Detail) -> msgspec.msgpack.Decoder[_Names | _Full | _Fullest]:
-    records: dict[Detail, type[_Names | _Full | _Fullest]] = {
+def _decoder(detail: Detail) -> msgspec.msgpack.Decoder[_Record]:
+    records: dict[Detail, type[_Record]] = {
         Detail.NAMES: _Names,
         Detail.RESOURCES: _Full,
+        Detail.LAUNCH: _Launched,
         Detail.ARGUMENTS: _Fullest,
     }
     return msgspec.msgpack.Decoder(records[detail])

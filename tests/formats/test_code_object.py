@@ -20,7 +20,7 @@ GOOD = code_object("gfx942", "alpha", "beta")
 NO_SECTIONS = "its section headers are gone, by which the loader finds its symbols"
 FIELDS = {
     "EI_CLASS": (4, "B"), "EI_DATA": (5, "B"), "EI_OSABI": (7, "B"),
-    "e_machine": (18, "H"),
+    "e_machine": (18, "H"), "e_version": (20, "I"),
 }  # fmt: skip
 PHOFF, SHOFF, PHENTSIZE, PHNUM, SHENTSIZE, SHNUM = 32, 40, 54, 56, 58, 60
 
@@ -235,6 +235,8 @@ def test_an_address_is_looked_for_in_every_loaded_segment():
         ("EI_OSABI", 65),  # PAL
         ("e_machine", 62),
         ("e_machine", 0),
+        ("e_version", 0),
+        ("e_version", 2),
     ],
 )
 def test_an_elf_file_of_something_else_is_refused(field, value):

@@ -128,12 +128,34 @@ def test_an_entry_that_can_not_be_opened_is_told_in_its_place(slot, message):
         assert isinstance(good, CodeObject)
 
 
+#: the magic of SPIR-V, and what follows it
+NO_CODE = b"\3\2\x23\7 and more"
+
+
 @pytest.mark.parametrize(
     "id_", ["host-x86_64-unknown-linux--", "openmp-amdgcn-amd-amdhsa--gfx942",
             "hip-spirv64-amd-amdhsa--amdgcnspirv"],
 )  # fmt: skip
 def test_what_is_not_hips_native_code_is_not_opened(id_):
-    found = Reader(opener=objects.parse).read(view(bundle(Slot(id_, b"no code object"))))
+    found = Reader(opener=objects.parse).read(view(bundle(Slot(id_, NO_CODE))))
+    assert found.entries[1].code_object is None
+
+
+@pytest.mark.parametrize("data", [b"\3\2\x23", b"no code object", b"\7\x23\2\3...."])
+def test_what_is_called_spir_v_must_be_some(data):
+    slot = Slot("hip-spirv64-amd-amdhsa--amdgcnspirv", data)
+    for stored in (bundle(slot), ccob(bundle(slot))):
+        part = Reader(opener=objects.parse).read(view(stored)).entries[1].code_object
+        assert isinstance(part, Unreadable)
+        assert part.message == f"not SPIR-V: it starts with {data[:4].hex(' ')}"
+    beyond = Slot(slot.id, data, size=10**6)
+    part = Reader(opener=objects.parse).read(view(bundle(beyond))).entries[1].code_object
+    assert isinstance(part, Unreadable)
+
+
+def test_an_empty_slot_for_spir_v_is_no_code():
+    slot = Slot("hip-spirv64-amd-amdhsa--amdgcnspirv")
+    found = Reader(opener=objects.parse).read(view(bundle(slot)))
     assert found.entries[1].code_object is None
 
 

@@ -288,6 +288,7 @@ def test_a_kernel_of_no_bytes_is_one_that_never_runs():
         ({"vgpr_count": 96, "agpr_count": 32}, {"accum_offset": 96}, "agpr_count"),
         ({"wavefront_size": 32}, {"wavefront_size": 64}, "wavefront_size"),
         ({"wavefront_size": 64}, {"wavefront_size": 32}, "waves of 32 lanes"),
+        ({"kernarg_segment_size": 4}, {}, "its arguments take 8 bytes"),
         ({"group_segment_fixed_size": 70_000}, {}, "the processor has 65536"),
         # more than is used, what nobody is told, and what the hardware does not mind
         ({"vgpr_count": 8}, {"vgpr_count": 96}, None),
