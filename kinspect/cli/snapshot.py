@@ -64,15 +64,15 @@ def command(
 
 def _told(taken: snapshot.Snapshot) -> str:
     """What was recorded, in a line."""
-    targets = {name for binary in taken.binaries for name in binary.targets}
+    targets = {name for binary in taken.own for name in binary.targets}
     kernels = sum(
         len(target.kernels)
-        for binary in taken.binaries
+        for binary in taken.own
         for unit in binary.units
         for target in unit.targets.values()
     )
     parts = (
-        count(len(taken.binaries), "binary"),
+        count(len(taken.own), "binary"),
         count(len(targets), "target"),
         count(kernels, "kernel"),
     )

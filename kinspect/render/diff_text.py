@@ -47,7 +47,7 @@ def report(
 
 
 def _side(word: str, side: Side, style: Style) -> str:
-    binaries = count(len(side.snapshot.binaries), "binary")
+    binaries = count(len(side.snapshot.own), "binary")
     unread = f", {len(side.unreadable)} parts not readable" if side.unreadable else ""
     return f"{word}: {style('strong', escape(side.path))}   {binaries}{unread}"
 

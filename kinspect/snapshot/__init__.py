@@ -20,9 +20,9 @@ from kinspect.snapshot.model import (
     Snapshot,
     TargetRecord,
     UnitRecord,
-    of_artifacts,
     record,
 )
+from kinspect.snapshot.recording import of_artifacts
 from kinspect.snapshot.taking import take
 
 __all__ = [

@@ -56,13 +56,18 @@ class Comparison:
 
 def compare(old: Snapshot, new: Snapshot) -> Comparison:
     """What the new build lost, what is new in it, and what takes other resources."""
-    found = list(pairs(old, new))
+    found = [pair for pair in pairs(old, new) if _told(*pair)]
     changes = [_change(one, other) for one, other in found if one and other]
     return Comparison(
         tuple(sorted(changes, key=lambda change: change.new.name)),
         tuple(one for one, other in found if one and other is None),
         tuple(other for one, other in found if other and one is None),
     )
+
+
+def _told(old: BinaryRecord | None, new: BinaryRecord | None) -> bool:
+    """Whether a pair says something that no host of kpack archives does."""
+    return any(one is not None and not one.referred for one in (old, new))
 
 
 def _change(old: BinaryRecord, new: BinaryRecord) -> Change:

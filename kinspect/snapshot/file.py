@@ -101,7 +101,7 @@ def text(snapshot: Snapshot, version: str) -> Iterator[str]:
     tool = {"name": "kinspect", "version": version}
     yield f'{{\n "snapshot_version": {SNAPSHOT_VERSION},\n'
     yield f' "tool": {_json(tool)},\n "resources": {_json(Resources._fields)},\n'
-    yield from _listed(' "binaries": [', map(_binary, snapshot.binaries), " ]\n")
+    yield from _listed(' "binaries": [', map(_binary, snapshot.own), " ]\n")
     yield "}\n"
 
 

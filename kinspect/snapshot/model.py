@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from kinspect.linking import link_units
 from kinspect.loader import Unit, units
-from kinspect.model import Artifact, Binary, Bitcode, CodeObject, Entry, Unreadable
+from kinspect.model import Binary, Bitcode, Bundle, CodeObject, Entry, Form, Unreadable
 from kinspect.names import plain_kernel
 
 #: between the levels of a breadcrumb
@@ -58,7 +58,7 @@ class UnitRecord:
 
     #: `plain`, `ccob`, `elf`, `offload-binary`, `kpack`
     form: str
-    #: bytes that it takes in the file
+    #: bytes that it takes in the file, or in kpack archives
     size: int
     #: by target ID, sorted
     targets: Mapping[str, TargetRecord] = field(default_factory=dict)
@@ -91,6 +91,8 @@ class BinaryRecord:
     breadcrumb: str = field(default="", compare=False)
     #: nothing of it was left unread; no part of a snapshot's file
     whole: bool = field(default=True, compare=False)
+    #: a kpack archive whose code hosts have, which is told there; never in a file
+    referred: bool = field(default=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -111,20 +113,14 @@ class Snapshot:
 
     binaries: tuple[BinaryRecord, ...]
 
+    @property
+    def own(self) -> tuple[BinaryRecord, ...]:
+        """Those that are told by themselves: no archives whose code hosts have."""
+        return tuple(one for one in self.binaries if not one.referred)
+
 
 #: resources of the kernels of a code object, by kernel name; by `id()` of the code object
 Found = Mapping[int, Mapping[str, Resources]]
-
-
-def of_artifacts(artifacts: Iterable[Artifact]) -> Snapshot:
-    """What artifacts hold that were read without the resources of their kernels."""
-    found = [
-        record(artifact.path, binary, distribution=artifact.distribution)
-        for artifact in artifacts
-        for binary in artifact.binaries
-        if binary.device_code
-    ]
-    return sorted_(found)
 
 
 def sorted_(binaries: Iterable[BinaryRecord]) -> Snapshot:
@@ -193,12 +189,19 @@ def _unit(unit: Unit, found: Found) -> UnitRecord:
             entries.setdefault(name, []).append(entry)
     return UnitRecord(
         unit.bundles[0].form.value,
-        sum(bundle.size for bundle in unit.bundles),
+        sum(map(_stored, unit.bundles)),
         {name: _target(entries[name], found) for name in sorted(entries)},
         unit.bundles[0].version,
         unit.bundles[0].method,
         unit.index,
     )
+
+
+def _stored(bundle: Bundle) -> int:
+    if bundle.form is not Form.KPACK:
+        return bundle.size
+    sizes = (one.size if one.stored is None else one.stored for one in bundle.entries)
+    return sum(sizes)
 
 
 def _target(entries: Iterable[Entry], found: Found) -> TargetRecord:

@@ -11,6 +11,7 @@ from kinspect.model import Artifact, Binary, CodeObject, Entry, Unreadable
 from kinspect.resources.kernels import Measured, measure
 from kinspect.resources.rows import KernelRow
 from kinspect.snapshot.model import BinaryRecord, Resources, Snapshot, record, sorted_
+from kinspect.snapshot.recording import records
 from kinspect.sources import Named, Source, open_source
 from kinspect.view import View
 from kinspect.walk import read_binary, worth_reading
@@ -84,10 +85,11 @@ class _Taking:
 
         self._resources = self._kept
         around = surroundings.look_around(self._split, self._limits, opener=self._open)
-        for artifact in laying.lay_over(self._split, around):
-            for binary in artifact.binaries:
-                self._problems += _missing(binary)
-                self._record(artifact.path, binary, artifact.distribution)
+        laid = laying.lay_over(self._split, around)
+        for binary in (one for artifact in laid for one in artifact.binaries):
+            self._problems += _missing(binary)
+            self._tell(binary)
+        self.found += records(laid, self._resources)
 
     def _open(self, view: View) -> CodeObject:
         one = code_object.parse(view, self._limits)
@@ -100,11 +102,15 @@ class _Taking:
         return one
 
     def _record(self, artifact: str, binary: Binary, distribution: str) -> None:
+        self._tell(binary)
+        if binary.device_code:
+            self.found.append(record(artifact, binary, self._resources, distribution))
+
+    def _tell(self, binary: Binary) -> None:
+        """What can't be vouched for; what a host has from an archive, once."""
         entries = (e for bundle in binary.bundles for e in bundle.hip_entries)
         wrong = [*binary.unreadable, *(part for e in entries for part in _damage(e))]
         self._problems += dict.fromkeys(p for p in wrong if p not in self._problems)
-        if binary.device_code:
-            self.found.append(record(artifact, binary, self._resources, distribution))
 
 
 def _missing(binary: Binary) -> Iterator[Unreadable]:

@@ -1,6 +1,7 @@
 """What a snapshot records of binaries whose bytes the tests write."""
 
 import io
+import json
 import zipfile
 
 import pytest
@@ -253,6 +254,53 @@ def test_a_baseline_of_a_split_build_holds_for_it(split, kinspect):
     (split / "host/.kpack/l_gfx950.kpack").unlink()
     done = kinspect(*verify, "--require", "gfx942")
     assert (done.code, "lost-target" in done.out) == (1, True)
+
+
+def test_what_a_host_has_from_archives_is_told_there_and_once(split, kinspect):
+    (split / ".kpack").rename(split / "host/.kpack")
+    done = kinspect("snapshot", "-o", "s.json", "host")
+    assert done.err == "s.json: 1 binary, 2 targets, 3 kernels\n"
+    assert [one.path for one in load("s.json").binaries] == ["lib/l.so"]
+    assert [one.path for one in taken("host").own] == ["lib/l.so"]
+    # without its only kernel for gfx950
+    lesser = kpack.archive({("lib/l.so#0", "gfx950"): code_object("gfx950", "_Z1cv")})
+    (split / "host/.kpack/l_gfx950.kpack").write_bytes(lesser)
+    verify = ["verify", "--ignore", "kernel-parity", "--baseline", "s.json", "host"]
+    done = kinspect(*verify, "--format", "json")
+    found = [one for one in json.loads(done.out)["findings"] if "kernel" in one["rule"]]
+    assert [(one["path"], one["rule"]) for one in found] == [
+        ("host/lib/l.so", "lost-kernel")
+    ]
+
+
+def test_what_no_host_asks_for_is_the_archives_own(split):
+    other = ("lib/other.so#0", "gfx942")
+    archive = kpack.archive({("lib/l.so#0", "gfx942"): A, other: B})
+    (split / "host/.kpack").mkdir()
+    (split / "host/.kpack/l_gfx942.kpack").write_bytes(archive)
+    host, rest = sorted(taken("host").own, key=lambda one: one.path, reverse=True)
+    assert kernels_of(host).keys() == {"gfx942"}
+    assert list(kernels_of(host)["gfx942"]) == ["_Z1av", "_Z1bv"]
+    assert rest.path == ".kpack/l_gfx942.kpack"
+    assert list(kernels_of(rest)["gfx942"]) == ["_Z1av"]
+
+
+def test_a_baseline_of_an_archive_holds_beside_its_host(split, kinspect):
+    (split / ".kpack").rename(split / "host/.kpack")
+    (split / "host/lib").rename(split / "lib")
+    assert kinspect("snapshot", "-o", "s.json", "host").code == 0
+    assert len(load("s.json").binaries) == 2
+    (split / "lib").rename(split / "host/lib")
+    verify = ["verify", "--ignore", "kernel-parity", "--baseline", "s.json", "host"]
+    done = kinspect(*verify)
+    assert (done.code, "lost" in done.out) == (0, False)
+
+
+def test_a_host_takes_what_its_archives_store_for_it(split):
+    (split / ".kpack").rename(split / "host/.kpack")
+    (host,) = taken("host/lib/l.so").binaries
+    (unit,) = host.units
+    assert unit.size == len(kpack.frame(A)) + len(kpack.frame(B))
 
 
 # --- installed ------------------------------------------------------------------------
