@@ -30,7 +30,7 @@ Examples:
 stored is what the file has, inflated what HIP has once a bundle is inflated. In a
 compressed bundle nothing has a size of its own: each part gets its share of the stored
 bytes, in proportion to its inflated size. What leaving it out would save is another
-number, and often far less, since code for similar targets compresses together; --without
+number: far less where code for other targets is much alike, more where none is. --without
 measures it, by packing each bundle anew as clang would.
 
 \b

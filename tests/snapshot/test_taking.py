@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import zipfile
 
 import pytest
@@ -267,10 +268,14 @@ def test_what_a_host_has_from_archives_is_told_there_and_once(split, kinspect):
     (split / "host/.kpack/l_gfx950.kpack").write_bytes(lesser)
     verify = ["verify", "--ignore", "kernel-parity", "--baseline", "s.json", "host"]
     done = kinspect(*verify, "--format", "json")
-    found = [one for one in json.loads(done.out)["findings"] if "kernel" in one["rule"]]
-    assert [(one["path"], one["rule"]) for one in found] == [
-        ("host/lib/l.so", "lost-kernel")
+    found = [(one["path"], one["rule"]) for one in json.loads(done.out)["findings"]]
+    assert sorted(found) == [
+        ("host/lib/l.so", "beyond-baseline"),  # _Z1cv
+        ("host/lib/l.so", "lost-kernel"),
     ]
+    shutil.copytree("host", "next")
+    done = kinspect("diff", "--format", "json", "host", "next")
+    assert [one["new"] for one in json.loads(done.out)["binaries"]] == ["lib/l.so"]
 
 
 def test_what_no_host_asks_for_is_the_archives_own(split):
