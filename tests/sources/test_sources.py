@@ -185,6 +185,30 @@ def test_a_local_header_that_names_another_member_is_told(tmp_path):
     assert "evil.so" in part.message
 
 
+def test_a_zip_that_was_streamed_tells_sizes_behind_the_data(tmp_path):
+    """Its local headers have zeros for them, and a flag that says so."""
+
+    class Pipe(io.RawIOBase):
+        def __init__(self):
+            super().__init__()
+            self.data = bytearray()
+
+        def writable(self):
+            return True
+
+        def write(self, data):
+            self.data += data
+            return len(data)
+
+    pipe = Pipe()
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/lib.so", GOOD)
+    assert pipe.data[6] & 8
+    assert pipe.data[14:26] == bytes(12)
+    (tmp_path / "x.zip").write_bytes(pipe.data)
+    assert read(tmp_path / "x.zip") == ({"a/lib.so": GOOD}, [])
+
+
 def test_a_size_that_lies_is_told(tmp_path):
     data = bytearray(zipped({"lib.so": GOOD}))
     for signature, field in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
