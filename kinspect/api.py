@@ -35,7 +35,7 @@ def inspect(
     jobs: int = 1,
     watch: Watch | None = None,
 ) -> Artifact:
-    """Read everything that kinspect can tell of an artifact: a path, or `Installed`.
+    """Read everything that kinspect can tell of an artifact: a path, URL or `Installed`.
 
     `code_objects=False` lists entries only: it opens no code object and inflates just
     the head of a compressed bundle. `record` holds every file of a wheel to the wheel's

@@ -170,6 +170,23 @@ def test_a_wheel_of_pypi(server, wheel, name):
     assert len(server.asked) < 60
 
 
+def test_a_server_may_send_to_another_place(server, built):
+    """The name is what was asked for: where it is kept now may be another place tomorrow."""
+
+    def moved(request, answer):
+        if request.path == f"/old/{built.name}":
+            answer["status"], answer["headers"] = (
+                302,
+                {"Location": f"/new/{built.name}?key={SECRET}"},
+            )
+
+    server.files[f"new/{built.name}"], server.spoil = built.read_bytes(), moved
+    report = same(server, built, server.url(f"old/{built.name}"))
+    assert SECRET not in repr(report)
+    server.files.clear()
+    unknown(server.url(f"old/{built.name}"), "HTTP 404 Not Found")
+
+
 # --- what is refused -------------------------------------------------------------------
 
 
@@ -379,20 +396,23 @@ def test_what_is_no_file(url, message):
 SECRET = "hunter2"
 COMMANDS = [
     ["verify"], ["audit"], ["list"], ["list", "--format", "json"], ["kernels"],
-    ["explain", "--device", "gfx942"], ["snapshot", "-o", "-"],
+    ["explain", "--device", "gfx942"], ["snapshot", "-o", "-"], ["size"],
+    ["extract", "-o", "DIRECTORY"], ["policy", "init", "-o", "DIRECTORY/kinspect.toml"],
     *(["verify", "--format", one] for one in ("json", "sarif", "junit", "html", "github", "gitlab", "markdown")),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("found", [True, False], ids=["there", "missing"])
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_secrets_are_used_and_never_shown(kinspect, server, command, found):
+def test_secrets_are_used_and_never_shown(kinspect, server, tmp_path, command, found):
     if found:
         server.files["lacks.so"] = LACKS
     host = server.url("").removeprefix("http://")
     url = f"http://user:{SECRET}@{host}lacks.so?token={SECRET}"
+    command = [part.replace("DIRECTORY", str(tmp_path)) for part in command]
     done = kinspect(*command, url)
-    assert SECRET not in done.out + done.err
+    written = [one.read_bytes() for one in tmp_path.rglob("*") if one.is_file()]
+    assert SECRET not in done.out + done.err + repr(written)
     assert "token" not in done.out + done.err
     assert server.url("lacks.so") in (done.out + done.err).replace("&#x2F;", "/") or found
     assert server.asked[0][1] == f"/lacks.so?token={SECRET}"
