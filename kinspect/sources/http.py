@@ -75,7 +75,7 @@ def system(scheme: str, url: str) -> "HTTPFileSystem":
     configured = fsspec.config.conf.get("http", {}) | fsspec.config.conf.get("https", {})
     client = {"trust_env": True} | configured.get("client_kwargs", {})
     # escapes that are written otherwise than they were named would break a signature
-    as_it_is = url.isascii() and " " not in url
+    as_it_is = url.isascii() and url.isprintable() and " " not in url
     return fsspec.filesystem(scheme, encoded=as_it_is, client_kwargs=client)
 
 

@@ -550,6 +550,23 @@ def test_a_version_in_a_url_is_that_of_the_file_name(server, tmp_path):
     assert [one for one in report.findings if one.rule == "claim-mismatch"] == []
 
 
+@pytest.mark.parametrize(
+    ("named", "asked"),
+    [
+        ("a/good.so?sig=a%2Fb%3D", "a/good.so?sig=a%2Fb%3D"),
+        ("a good.so", "a%20good.so"),
+        ("ä.so", "%C3%A4.so"),
+        ("a.so\r\nX-Injected:yes", "a.soX-Injected:yes"),
+    ],
+)
+def test_a_url_is_asked_for_as_it_was_named(server, named, asked):
+    """A signature is for these bytes; what no request may hold is not sent."""
+    report = verify(server.url(named))
+    assert report.verdict is Verdict.UNKNOWN
+    assert [path for _, path, _ in server.asked] == [f"/{asked}"]
+    assert "X-Injected" not in server.headers[0]
+
+
 @pytest.mark.parametrize("scheme", ["file", "memory"])
 def test_other_systems_that_fsspec_knows(built, scheme):
     import fsspec  # noqa: PLC0415
