@@ -15,6 +15,7 @@ from textual.worker import get_current_worker
 from kinspect.browse.details import Resources, details
 from kinspect.browse.nodes import Node, matching, searched, tree, walk
 from kinspect.model import Report, Severity
+from kinspect.render.style import wrapped
 
 #: how a node is marked that has findings; colours are not all that tells
 MARKS = {
@@ -25,6 +26,15 @@ MARKS = {
 Read = Callable[[], Resources]
 
 
+class Question(Input):
+    """A line to type into, whose keys the footer tells."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "submit", "Go"),
+        Binding("escape", "app.tree", "Back"),
+    ]
+
+
 class Browser(App[None]):
     """A tree, and beside it (below it on 80 columns) what there is to say of a node."""
 
@@ -32,7 +42,7 @@ class Browser(App[None]):
     ENABLE_COMMAND_PALETTE = False
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012  # textual's
     CSS = """
-    #body { layout: vertical; }
+    #body { layout: vertical; height: 1fr; }
     .-wide #body { layout: horizontal; }
     #tree { height: 3fr; width: 100%; }
     .-wide #tree { height: 100%; width: 1fr; }
@@ -40,9 +50,11 @@ class Browser(App[None]):
     .-wide #pane { height: 100%; width: 1fr; border-top: none; }
     .-wide #pane { border-left: solid $primary; }
     #details { width: 100%; }
-    #search { display: none; dock: bottom; }
+    #search { display: none; }
     #search.-shown { display: block; }
-    #verdict { height: 1; background: $panel; padding: 0 1; }
+    #verdict { height: 1; background: $panel; padding: 0 1; text-style: bold; }
+    #verdict.-fail { background: $error; color: $text; }
+    #verdict.-unknown { background: $warning; color: $text; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "Quit"),
@@ -60,6 +72,7 @@ class Browser(App[None]):
         super().__init__()
         self.roots = tree(report)
         self._verdict = verdict
+        self._outcome = report.verdict
         self._read = read
         self._resources: Resources | None = None
         self._asked = False
@@ -68,13 +81,20 @@ class Browser(App[None]):
         self._shown: dict[int, TreeNode[Node]] = {}
 
     def compose(self) -> ComposeResult:
-        yield Static(Text(self._verdict, no_wrap=True, overflow="ellipsis"), id="verdict")
+        told = Text(self._verdict, no_wrap=True, overflow="ellipsis")
+        yield Static(told, id="verdict", classes=f"-{self._outcome.value}")
         with Container(id="body"):
             yield Tree[Node]("", id="tree")
             with VerticalScroll(id="pane", can_focus=True):
                 yield Static(id="details", markup=False)
-        yield Input(id="search", select_on_focus=True)
+        yield Question(id="search", select_on_focus=True)
         yield Footer()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A slash that is typed into a name asks for no search."""
+        if action == "search" and isinstance(self.focused, Input):
+            return False
+        return super().check_action(action, parameters)
 
     def on_mount(self) -> None:
         view = self.tree_view
@@ -124,8 +144,21 @@ class Browser(App[None]):
         if node.kind == "kernel" and not self._asked:
             self._asked = True
             self.read_resources()
-        self.query_one("#details", Static).update(Text(details(node, self._resources)))
+        self._fit(node)
         self.query_one("#pane").scroll_home(animate=False)
+
+    def _fit(self, node: Node) -> None:
+        """The details of a node, as wide as there is room for them."""
+        width = self.query_one("#pane").scrollable_content_region.width
+        text = wrapped(details(node, self._resources), width) if width else ""
+        shown = Text(text)
+        for severity, (_, style) in MARKS.items():
+            shown.highlight_regex(rf"(?m)^{severity.value}\[[\w-]+\]", style)
+        self.query_one("#details", Static).update(shown)
+
+    def on_resize(self) -> None:
+        if self.current is not None:
+            self.call_after_refresh(self._fit, self.current)
 
     def reveal(self, node: Node) -> None:
         """Open the tree as far as it takes, and go there."""

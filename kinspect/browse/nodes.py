@@ -6,6 +6,7 @@ Children are made when they are asked for: a library may hold 400,000 kernels.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import PurePath
 
 from kinspect.model import (
     Artifact,
@@ -96,9 +97,11 @@ def _binary(binary: Binary, artifact: Artifact, parent: Node) -> Node:
             yield _bundle(bundle, node)
 
     findings = tuple(one for one in parent.findings if one.path == binary.path)
-    name = escape(short_name(binary.path, (artifact,)))
+    inner = short_name(binary.path, (artifact,))
+    # a file that was named is its only binary: its path stands above
+    name = escape(PurePath(inner).name if inner == artifact.path else inner)
     facts = [count(len(binary.bundles), "bundle")] if binary.bundles else []
-    facts += [f"{len(binary.bitcode)} of bitcode"] if binary.bitcode else []
+    facts += [count(len(binary.bitcode), "bitcode module")] if binary.bitcode else []
     label = f"{name}  {', '.join(facts)}"
     return Node("binary", label, binary.path, binary, make, parent, findings)
 

@@ -56,6 +56,70 @@ def test_down_to_a_kernel():
     assert "VGPR" in told
 
 
+def seen(name, *keys, size=(80, 24)):
+    """The lines of the screen, with what textual would draw, and where its parts are."""
+    path = SAMPLES / name
+
+    async def run():
+        app = Browser(api.verify(path), "verdict", lambda: resources(path))
+        async with app.run_test(size=size) as pilot:
+            await pilot.pause()
+            for key in keys:
+                await pilot.press(key)
+                await pilot.pause()
+            await app.workers.wait_for_complete()
+            await pilot.pause()
+            lines = [
+                "".join(segment.text for segment in line).rstrip()
+                for line in app.screen._compositor.render_strips()
+            ]
+            parts = {
+                one: app.query_one(one).region for one in ("#search", "#pane", "Footer")
+            }
+            return lines, parts, app.query_one("#verdict").classes
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("key", ["slash", "g"])
+@pytest.mark.parametrize("size", [(80, 24), (160, 45)])
+def test_a_question_hides_nothing_and_nothing_hides_it(key, size):
+    lines, parts, _ = seen("deep_ep_both.so", key, size=size)
+    search, footer = parts["#search"], parts["Footer"]
+    assert search.height == 3
+    assert parts["#pane"].bottom <= search.y
+    assert search.bottom <= footer.y
+    assert footer.bottom == size[1]
+    assert "Go" in lines[-1]
+    assert "Back" in lines[-1]
+    assert "Search" not in lines[-1]
+
+
+def test_a_slash_can_be_searched_for():
+    _, _, notes, _ = drive("deep_ep_both.so", "slash", "a", "slash", "b", "enter")
+    assert notes == ["nothing is called 'a/b'"]
+
+
+def test_a_file_that_was_named_has_its_path_once():
+    lines, _, _ = seen("deep_ep_both.so")
+    tree = lines[1 : lines.index(next(line for line in lines if line.startswith("─")))]
+    assert [str(SAMPLES) in line for line in tree[:2]] == [True, False]
+    assert "deep_ep_both.so  1 bundle" in tree[1]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 45)])
+def test_findings_are_as_wide_as_the_pane(size):
+    """What is continued is deeper than where it began."""
+    lines, parts, classes = seen("deep_ep_no_gfx950.so", "f", size=size)
+    pane = parts["#pane"]
+    told = [line[pane.x + 1 : pane.right].rstrip() for line in lines[pane.y : pane.bottom]]
+    at = next(n for n, line in enumerate(told) if "error[missing-target]" in line)
+    assert told[at + 1].strip() == "gfx950"
+    first, second = (len(one) - len(one.lstrip()) for one in told[at : at + 2])
+    assert second == first + 2
+    assert "-fail" in classes
+
+
 def test_search_opens_the_tree():
     keys = ["slash", *"query_mask", "enter"]
     node, told, _, _ = drive("deep_ep_both.so", *keys)
