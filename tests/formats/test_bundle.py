@@ -45,6 +45,11 @@ def test_a_bundle_is_read_entry_by_entry():
     ]
 
 
+def test_an_entry_has_an_id():
+    (fault,) = parse(bundle(Slot("", b"code"))).faults
+    assert fault.message == "entry 1 has no ID"
+
+
 @st.composite
 def bundles(draw):
     """A bundle in any layout that its format allows, and what was put into it."""

@@ -322,3 +322,76 @@ def test_descriptors_that_lie_apart_are_judged_alike():
     assert parse(data).broken == ()
     pack_into("<q", data, far + 16, value)
     assert [name for name, _ in parse(data).broken] == ["alpha"]
+
+
+# --- what is cut, unaligned or unknown -------------------------------------------------
+
+
+def test_a_section_without_bytes_lies_in_memory():
+    """Zeros that nobody stores: it must be in what a segment takes in memory."""
+    at = section(GOOD, ".hash")
+    data = spoiled(GOOD, at + 4, "I", 8)
+    assert faults(data) == []
+    (message,) = faults(spoiled(data, at + 16, "Q", BIAS + 10**6))
+    assert message == f"section .hash is not what a segment puts at {BIAS + 10**6:#x}"
+
+
+def test_without_names_a_section_is_told_by_its_address():
+    data = spoiled(GOOD, 62, "H", 99)  # e_shstrndx
+    at = section(GOOD, ".text") + 24
+    (value,) = unpack_from("<Q", GOOD, at)
+    (message,) = faults(spoiled(data, at, "Q", value + 64))
+    assert message.startswith("section at 0x")
+
+
+def test_relocations_name_symbols_of_a_table_that_is_there():
+    (message,) = faults(relocated((BIAS + 64, 0, 13), link=99))
+    assert message == "a relocation against symbol 0 of 0"
+
+
+def test_less_than_a_relocation_is_none():
+    data = relocated((BIAS + 64, 0, 99))
+    assert faults(spoiled(data, section(data, ".hash") + 32, "Q", 8)) == []
+
+
+def moved(change):
+    """GOOD with the descriptor of `beta` elsewhere, by both tables."""
+    data = GOOD
+    for table in (".symtab", ".dynsym"):
+        at = symbol(data, "beta.kd", table) + 8
+        data = spoiled(data, at, "Q", change(unpack_from("<Q", data, at)[0]))
+    return data
+
+
+def test_a_descriptor_is_aligned():
+    found = parse(moved(lambda value: value - 56))
+    assert [name for name, _ in found.broken] == ["beta"]
+    assert "is not aligned to 64 bytes" in dict(found.broken)["beta"]
+
+
+@pytest.mark.parametrize("place", [len(GOOD) - 32, len(GOOD) + 64])
+def test_a_descriptor_that_is_not_there_breaks_the_code_object_and_no_kernel(place):
+    found = parse(moved(lambda _: place + BIAS))
+    assert found.broken == ()
+    assert "beta.kd lies in no segment" in found.faults[0].message
+
+
+def test_an_entry_in_what_was_cut_off_is_told_by_the_cut_alone():
+    """The segment is longer than the file, and its code lies there."""
+    data = code_object("gfx942", "alpha")
+    for field in (FILESZ, MEMSZ):
+        data = spoiled(data, HEADER + field, "Q", 0x10000)
+    end = (len(data) // 256 + 2) * 256 + BIAS
+    at = unpack_from("<Q", data, section(data, ".rodata") + 24)[0]
+    data = spoiled(data, at + 16, "q", end - at - BIAS)
+    for table in (".symtab", ".dynsym"):
+        data = spoiled(data, symbol(data, "alpha", table) + 8, "Q", end)
+    found = parse(data)
+    assert found.broken == ()
+    assert any("truncated" in fault.message for fault in found.faults)
+
+
+def test_of_a_processor_that_nobody_knows_the_rest_is_held():
+    sound = Kernel("a", fields={"group_segment_fixed_size": 10**6})
+    astray = Kernel("b", described={"entry": 4})
+    assert broken(sound, astray, e_flags=0x500).keys() == {"b"}

@@ -102,3 +102,35 @@ def test_a_table_or_no_wrapper_leaves_nothing_to_look_for():
     exact = replace(HOST, registration=Registration(variables=("v",), exact=True))
     assert completed(exact, disputed).variables == ("v",)
     assert completed(replace(HOST, wrappers=()), disputed).variables == ()
+
+
+# --- kernels by their stubs -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stub", "data", "unnamed"),
+    [
+        ("__device_stub__kernel", b"\0kernel\0", ()),
+        ("__device_stub__kernel", b"xkernel\0", ()),  # the end of a longer text
+        ("__device_stub__kernel", b"\0kernels\0", ("kernel",)),
+        ("__device_stub__kernel", b"", ("kernel",)),
+        # a static kernel of an RDC compile goes by another name on the device
+        ("_ZL18__device_stub__fooPi", b"\0_ZL3fooPi.intern.0123\0", ()),
+        ("_ZL18__device_stub__fooPi", b"\0_ZL3fooPi.static.0123\0", ()),
+        ("_ZL18__device_stub__fooPi", b"\0_ZL3fopPi\0", ("_ZL3fooPi",)),
+        # one of several possible names will do
+        ("_ZN12_GLOBAL__N_119__device_stub__anonEPi", b"\0_ZN12_GLOBAL__N_14anonEPi\0", ()),
+        ("_Z5__device_stub__", b"", ()),  # no stub
+    ],
+)
+def test_a_kernel_with_a_stub_is_named_in_the_data(stub, data, unnamed):
+    host = replace(HOST, stubs=frozenset({stub}), data=(view(data),))
+    assert completed(host, ()).unnamed == unnamed
+
+
+def test_names_that_were_found_already_are_not_looked_for_again():
+    named = Registration(kernels=("_Z3fooPi",))
+    host = replace(
+        HOST, stubs=frozenset({"_Z18__device_stub__fooPi"}), registration=named, data=()
+    )
+    assert completed(host, ()).unnamed == ()
