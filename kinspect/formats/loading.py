@@ -76,6 +76,8 @@ def _sections(elf: Elf, loads: list[ProgramHeader]) -> Iterator[str]:
     """Sections that are not what their segment puts at their address."""
     if not elf.sections:
         yield "its section headers are gone, by which the loader finds its symbols"
+    elif not 0 < elf.header.e_shstrndx < len(elf.sections):
+        yield f"e_shstrndx {elf.header.e_shstrndx} names no section, the loader needs names"
     for one in elf.sections:
         in_memory = one.sh_flags & SHF_ALLOC and one.sh_size
         if in_memory and not any(_holds(load, one) for load in loads):

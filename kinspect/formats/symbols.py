@@ -111,7 +111,7 @@ def full(elf: Elf, limits: Limits) -> SymbolTable | None:
 
 def _of_sections(elf: Elf, kind: int) -> tuple[View, View] | None:
     view = elf.view
-    for section in elf.sections:
+    for section in reversed(elf.sections):  # of several, the loader takes the last
         if section.sh_type == kind:
             if section.sh_link >= len(elf.sections):
                 name = ".dynsym" if kind == SHT_DYNSYM else ".symtab"

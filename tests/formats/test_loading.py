@@ -340,8 +340,17 @@ def test_without_names_a_section_is_told_by_its_address():
     data = spoiled(GOOD, 62, "H", 99)  # e_shstrndx
     at = section(GOOD, ".text") + 24
     (value,) = unpack_from("<Q", GOOD, at)
-    (message,) = faults(spoiled(data, at, "Q", value + 64))
+    no_names, message = faults(spoiled(data, at, "Q", value + 64))
+    assert no_names == "e_shstrndx 99 names no section, the loader needs names"
     assert message.startswith("section at 0x")
+
+
+def test_of_several_symbol_tables_the_loader_takes_the_last():
+    """Here one that is empty."""
+    at = section(GOOD, ".shstrtab")
+    assert at > section(GOOD, ".symtab")
+    data = spoiled(spoiled(GOOD, at + 4, "I", 2), at + 32, "Q", 0)
+    assert parse(data).kernels == ()
 
 
 def test_relocations_name_symbols_of_a_table_that_is_there():

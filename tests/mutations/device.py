@@ -330,6 +330,8 @@ DEVICE = (
              damaged("e_type")),
     Mutation("section headers gone", "e_shoff and e_shnum 0", BOTH,
              on_object(without_sections), damaged("section headers")),
+    Mutation("names of sections gone", "e_shstrndx names no section", TU,
+             on_object(put("H", elf.E_SHNUM + 2, 99)), damaged("e_shstrndx")),
     # segments and sections
     Mutation("code's segment cut", "p_filesz of the code 0", BOTH,
              on_object(segment(lambda o: o.code, "Q", elf.P_FILESZ, lambda s: 0)),
@@ -371,6 +373,9 @@ DEVICE = (
     Mutation("symbol table gone", ".symtab made SHT_NULL, as strip does", BOTH,
              on_object(section(SYMTAB, "I", elf.SH_TYPE, lambda s: 0)),
              damaged(".symtab")),
+    Mutation("a symbol table more", ".strtab made one, and ROCR takes the last", TU,
+             on_object(section(".strtab", "I", elf.SH_TYPE, lambda s: SYMTAB)),
+             damaged("has no end")),
     Mutation("dynamic symbol table gone", ".dynsym made SHT_NULL, and PT_DYNAMIC too", TU,
              on_object(together(
                  segment(lambda o: next(s for s in o.segments if s.type == elf.DYNAMIC),

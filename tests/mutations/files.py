@@ -13,7 +13,7 @@ import msgspec
 
 from tests.conftest import SAMPLES
 from tests.mutations.bundles import bundles, on_file
-from tests.mutations.device import at_once, code
+from tests.mutations.device import at_once, code, mismatch
 from tests.mutations.elf import Elf, replaced
 from tests.mutations.model import Files, Mutation, Told
 from tests.mutations.samples import KPACK, LIBRARY, image_of
@@ -23,6 +23,8 @@ from tests.writers.msgpack import packed
 WHEEL, IMAGE, TREE = ("a wheel",), ("an image",), ("a split host",)
 OBJECTS = ("rdc_old_driver.o", "rdc_new_driver.o")
 ARCHIVE = ("librocshmem.a",)
+#: the magic of an OffloadBinary
+IMAGES = b"\x10\xff\x10\xad"
 PAIR = ("device libraries",)
 
 
@@ -179,6 +181,11 @@ def no_archive(files: Files) -> Files:
     return {name: data for name, data in files.items() if "gfx950" not in name}
 
 
+def in_host(old: bytes, new: bytes) -> Callable[[Files], Files]:
+    name = "kpack_per_tu.so"
+    return lambda files: {**files, name: replaced(files[name], old, new)}
+
+
 def same_wrapper(files: Files) -> Files:
     """The last wrapper asks for the code object of the first unit."""
     data = bytearray(files["kpack_per_tu.so"])
@@ -199,6 +206,13 @@ def bitcode_swapped(data: bytearray) -> bytes:
     """What was compiled for gfx942 is called gfx950's, and the reverse."""
     middle = replaced(bytes(data), b"-gfx942", b"-gfx9xx")
     return replaced(replaced(middle, b"-gfx950", b"-gfx942"), b"-gfx9xx", b"-gfx950")
+
+
+def swapped_images(data: bytearray) -> bytes:
+    start = data.index(IMAGES)
+    text = replaced(bytes(data[start:]), b"\0gfx942\0", b"\0gfx9xx\0")
+    text = replaced(text, b"\0gfx950\0", b"\0gfx942\0")
+    return bytes(data[:start]) + replaced(text, b"\0gfx9xx\0", b"\0gfx950\0")
 
 
 def bitcode_gone(data: bytearray) -> bytes:
@@ -275,6 +289,11 @@ FILES = (
              in_toc(swapped_ordinals, "gfx942", "gfx950"), limit="host-code"),
     Mutation("wrapper asks for another's code", "the same number twice", TREE,
              same_wrapper, Told("kpack-index", "wrappers ask for the same", None)),
+    Mutation("reference to other archives", "the search path of a host", TREE,
+             in_host(b"@GFXARCH@", b"@GFXARXH@"), Told("kpack-unresolved", "", "gfx950")),
+    Mutation("reference by another name", "that of a host", TREE,
+             in_host(b"libper_tu.so", b"libper_tx.so"),
+             Told("kpack-unresolved", "is not in", "gfx950")),
     # objects, static libraries, device libraries
     Mutation("object for one target", "compiled for gfx942 only", OBJECTS[:1],
              on_file(member_of("rdc_gfx942_only.o")),
@@ -289,6 +308,14 @@ FILES = (
              on_file(bitcode_wiped), unread("")),
     Mutation("bitcode of an image wiped", "the magic of a module", OBJECTS[1:],
              on_file(bitcode_wiped), Told("broken-code-object", "not an ELF file", None)),
+    Mutation("targets of images swapped", "in the strings of an OffloadBinary",
+             ("offload_binary.bin",), on_file(swapped_images),
+             mismatch("is not the target of the entry", None)),
+    Mutation("targets of bitcode swapped", "in the strings of an OffloadBinary",
+             OBJECTS[1:], on_file(swapped_images), mismatch("the bitcode that is kept", None)),
+    Mutation("image of another kind", "OpenMP's", ("offload_binary.bin",),
+             on_file(lambda d: d.__setitem__(d.index(IMAGES) + 34, 1)),
+             missing("", "gfx942")),
     Mutation("member of one target", "in a static library", ARCHIVE,
              on_file(member_of("librocshmem_one_member_gfx942_only.a")),
              Told("missing-bitcode", "no device bitcode", "gfx950")),

@@ -110,6 +110,23 @@ def symbol_undefined(host: Elf) -> None:
     host.pack("H", row + elf.ST_SHNDX, 0)
 
 
+def dynamic(tag: int, value: int) -> Callable[[Elf], None]:
+    """A tag of the dynamic section."""
+
+    def change(host: Elf) -> None:
+        place = host.section(".dynamic")
+        for at in range(place.offset, place.offset + place.size, 16):
+            if host.unpack("q", at) == (tag,):
+                host.pack("Q", at + 8, value)
+
+    return change
+
+
+def in_place(host: Elf) -> None:
+    at = host.section(WRAPPERS).offset + POINTER
+    host.pack("Q", at, host.unpack("Q", at)[0] + 16)
+
+
 # --- sections ----------------------------------------------------------------------------
 
 
@@ -238,6 +255,12 @@ HOSTS = (
              limit="host-code"),
     Mutation("wrapper not relocated", "its relocation sets another word", BOTH,
              on_host(unrelocated), dangling("no relocation")),
+    Mutation("nothing relocated", "DT_RELASZ 0", (*BOTH, "per_tu_aarch64.so"),
+             on_host(dynamic(8, 0)), dangling("no relocation")),
+    Mutation("nothing relocated, RELR", "DT_RELRSZ 0", ("relr.so",),
+             on_host(dynamic(35, 0)), dangling("no relocation")),
+    Mutation("pointer in place", "of an executable, 16 bytes further", ("executable",),
+             on_host(in_place), dangling("no bundle")),
     Mutation("wrapper's symbol elsewhere", "__hip_fatbin_… at the host's code", RDC,
              on_host(symbol_elsewhere), dangling("no bundle")),
     Mutation("wrapper's symbol undefined", "__hip_fatbin_… for others to define", RDC,
