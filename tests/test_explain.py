@@ -11,6 +11,7 @@ from kinspect.render.explain import explain
 from kinspect.runtime import NEWEST, RUNTIMES
 from tests.conftest import SAMPLES, manifest
 from tests.test_registration import without
+from tests.writers import Kernel, bundle, code_object
 
 #: what real devices report: MI300X and MI355X, with xnack off and on
 DEVICES = [
@@ -24,6 +25,7 @@ LOADING = {
     "missing-target",
     "partial-target",
     "broken-code-object",
+    "broken-kernel",
     "target-mismatch",
     "no-kernels",
     "oversized-header",
@@ -157,6 +159,32 @@ def test_a_registered_kernel_that_no_code_object_has_aborts(kinspect, tmp_path):
     assert f"{path}  the host\n" in done.out
     assert "problem   the host registers c_kernel, and no code object has it" in done.out
     assert "error     abort at its first launch" in done.out
+
+
+def test_a_kernel_that_can_not_run_is_told(kinspect, tmp_path):
+    astray = Kernel("k", described={"entry": 4})
+    path = tmp_path / "x.co"
+    path.write_bytes(code_object("gfx950", astray, "other"))
+    done = kinspect("explain", path, "-d", "gfx950", "-k", "k", "-k", "other")
+    assert done.code == 1
+    assert "problem   1 kernel can't run: k: its entry" in done.out
+    assert "error     a fault or wrong results when it is launched" in done.out
+    assert "kernels   1 kernel can be launched\n" in done.out
+    assert "kernel    k: can't run: its entry" in done.out
+    assert "kernel    other: can be launched\n" in done.out
+
+
+@pytest.mark.parametrize("data", [b"no SPIR-V", code_object("gfx950")[:16] + b"\1\0"])
+def test_what_was_never_made_to_be_loaded_is_told(kinspect, tmp_path, data):
+    """Bytes that are called SPIR-V, and an object that was not linked."""
+    whole = data + code_object("gfx950")[len(data) :]
+    id_ = "hip-spirv64-amd-amdhsa--amdgcnspirv" if data == b"no SPIR-V" else "gfx950"
+    path = tmp_path / "x.hipfb"
+    path.write_bytes(bundle((id_, whole)))
+    done = kinspect("explain", path, "-d", "gfx950")
+    assert done.code == 1
+    wanted = "it can't be compiled: not SPIR-V" if "spirv" in id_ else "was not linked"
+    assert wanted in done.out
 
 
 def test_forced_spirv(kinspect, tmp_path):

@@ -12,7 +12,7 @@ from kinspect.loader import (
     refusal,
 )
 from kinspect.lookup import How, mismatch
-from kinspect.model import CodeObject, Entry
+from kinspect.model import CodeObject, Entry, Unreadable
 from kinspect.names import brief, escape
 from kinspect.render import explain_kpack
 from kinspect.render.words import count
@@ -145,14 +145,24 @@ def _judged(choice: Choice, text: str, unit: Unit, runtime: Runtime) -> _Outcome
         error = runtime.refused if _registered(unit) else "hipErrorNoBinaryForGpu"
         return _Outcome(text, problem, f"{error}, {_when(unit)}")
     found = choice.entry.code_object if choice.entry is not None else None
+    if isinstance(found, Unreadable):
+        return _Outcome(text, f"it can't be compiled: {found.message}", BROKEN)
     if not isinstance(found, CodeObject):
         return _Outcome(text)  # SPIR-V: what is in it shows when it is compiled
+    if not found.linked:
+        return _Outcome(text, "the code object was not linked", f"{BROKEN}, {_when(unit)}")
     if found.faults:
         problem = f"the code object is broken: {found.faults[0].message}"
         return _Outcome(text, problem, f"{BROKEN}, {_when(unit)}")
     if not found.kernels and kernels_of(unit):
         problem = "the code object has no kernels, and others of the bundle have some"
         return _Outcome(text, problem, "abort at the first launch of one")
+    if found.broken:
+        name, why = found.broken[0]
+        lost = (
+            f"{count(len(found.broken), 'kernel')} can't run: {escape(brief(name))}: {why}"
+        )
+        return _Outcome(text, lost, "a fault or wrong results when it is launched", found)
     return _Outcome(text, found=found)
 
 
@@ -206,9 +216,10 @@ def _kernels(unit: Unit, outcome: _Outcome, asked: tuple[str, ...]) -> Iterator[
     """How many kernels could be launched, and those that were asked for, one by one."""
     everything = kernels_of(unit)
     if outcome.found is not None and everything:
-        launched = set(outcome.found.kernels)
-        lost = [name for name in everything if name not in launched]
-        yield f"kernels   {count(len(launched), 'kernel')} can be launched"
+        there = set(outcome.found.kernels)
+        lost = [name for name in everything if name not in there]
+        sound = there - dict(outcome.found.broken).keys()
+        yield f"kernels   {count(len(sound), 'kernel')} can be launched"
         if lost:
             yield (
                 f"abort     {count(len(lost), 'kernel')} of other code objects, at the"
@@ -221,10 +232,10 @@ def _kernels(unit: Unit, outcome: _Outcome, asked: tuple[str, ...]) -> Iterator[
 
 
 def _fate(name: str, outcome: _Outcome) -> str:
-    if outcome.problem:
-        return outcome.error
     if outcome.found is None:
-        return "compiled at the first use"
+        return outcome.error if outcome.problem else "compiled at the first use"
+    if name in dict(outcome.found.broken):
+        return f"can't run: {dict(outcome.found.broken)[name]}"
     if name in outcome.found.kernels:
         return "can be launched"
     return "abort at its first launch, since the code object lacks it"
