@@ -1,7 +1,6 @@
 """Artifacts, read whole: one by one here, or many in the workers of an executor."""
 
 import os
-import traceback
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -136,6 +135,8 @@ def inspect_one(task: Task, path: str | Installed) -> Artifact | KinspectError:
     except KinspectError as error:
         return error
     except Exception as error:  # noqa: BLE001  # a bug, or no memory
+        import traceback  # noqa: PLC0415
+
         failed = _failed(path, error)
         failed.add_note(traceback.format_exc())
         return failed

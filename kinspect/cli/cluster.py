@@ -1,6 +1,5 @@
 """`--dask ADDRESS`: artifacts read in the workers of a Dask cluster."""
 
-import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -59,6 +58,8 @@ def pool(address: str | None, paths: Iterable[Named]) -> Iterator[Pool]:
 
 
 def _connected(address: str) -> "Client":
+    import logging  # noqa: PLC0415  # not needed where there is no cluster
+
     try:
         from distributed import Client  # noqa: PLC0415  # an extra
         from distributed.comm import resolve_address  # noqa: PLC0415
