@@ -1,5 +1,6 @@
 """AMDGPU code objects: headers, notes, symbols and kernel descriptors."""
 
+from dataclasses import replace
 from struct import pack, pack_into, unpack_from
 
 import pytest
@@ -15,6 +16,7 @@ from kinspect.view import Memory, View
 from tests.reading import ends_well, flips, view
 from tests.writers import Kernel, code_object, packed, useless
 from tests.writers.code_objects import BIAS, GLOBAL, LOCAL, V2, V3, V4, V5, V6, WEAK, note
+from tests.writers.code_objects import CodeObject as Written
 
 GOOD = code_object("gfx942", "alpha", "beta")
 NO_SECTIONS = "its section headers are gone, by which the loader finds its symbols"
@@ -489,3 +491,47 @@ def test_the_symbols_by_themselves_are_those_for_linkers():
     assert (found.descriptors.keys(), found.undefined) == ({"k.kd"}, ("put",))
     nothing = symbols_of(code_object("gfx942", "k", sections=False, dynamic=False))
     assert (nothing.descriptors, nothing.undefined) == ({}, ())
+
+
+KERNELS = st.dictionaries(
+    st.text("abcdefgh_", min_size=1, max_size=9),
+    st.tuples(st.booleans(), st.booleans(), st.integers(0, 3)),
+    max_size=6,
+)
+
+
+@given(
+    KERNELS,
+    st.sampled_from(["gfx90a", "gfx942", "gfx950", "gfx1100", "gfx9-4-generic"]),
+    st.sampled_from([V4, V5, V6]),
+    st.booleans(),
+    st.integers(0, 9),
+    st.dictionaries(
+        st.text("uvw", min_size=1, max_size=5), st.sampled_from([GLOBAL, WEAK, LOCAL])
+    ),
+)
+def test_what_was_written_is_read(kernels, target, abi, sections, padding, undefined):
+    """Kernels in up to four notes, some without descriptor, some without metadata."""
+    written = [
+        Kernel(name, listed=listed, descriptor=described, record=record)
+        for name, (listed, described, record) in kernels.items()
+    ]
+    generic = target == "gfx9-4-generic"
+    data = replace(
+        Written(target, written), abi=V6 if generic else abi, sections=sections,
+        padding=padding, undefined=undefined,
+    ).build()  # fmt: skip
+    found = parse(data)
+    listed = {one.name for one in written if one.listed}
+    described = {one.name for one in written if one.descriptor}
+    assert found.kernels == tuple(sorted(listed & described))
+    assert found.undescribed == tuple(sorted(listed - described))
+    assert found.unlisted == tuple(sorted(f"{name}.kd" for name in described - listed))
+    assert found.undefined == tuple(
+        sorted(name for name, binding in undefined.items() if binding == GLOBAL)
+    )
+    assert found.records == 1 + max((one.record for one in written), default=0)
+    assert found.flags.target is not None
+    assert found.flags.target.processor == target
+    assert found.faults == ()
+    assert amdgpu_elf.extent(view(data + bytes(5))) == len(data)

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import asdict
 
 from kinspect.errors import FormatError, LimitExceeded
 from kinspect.formats import metadata as reader
@@ -206,6 +207,64 @@ def test_what_was_written_is_read(kernels, target):
     assert found.target == (target or None)
     again = parse(*records, resources=True)
     assert [one.name for one in again.kernels] == [one.name for one in found.kernels]
+
+
+NUMBERS = (
+    "vgpr_count", "agpr_count", "sgpr_count", "group_segment_fixed_size",
+    "private_segment_fixed_size", "kernarg_segment_size", "kernarg_segment_align",
+    "wavefront_size", "max_flat_workgroup_size", "vgpr_spill_count", "sgpr_spill_count",
+    "uniform_work_group_size", "workgroup_processor_mode",
+)  # fmt: skip
+FIELDS = st.fixed_dictionaries(
+    {},
+    optional={name: st.integers(0, 2**64 - 1) for name in NUMBERS}
+    | {
+        "uses_dynamic_stack": st.booleans(),
+        "reqd_workgroup_size": st.tuples(*[st.integers(0, 1024)] * 3),
+        "language": st.text(max_size=9),
+    },
+)
+ARGUMENTS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "offset": st.integers(0, 2**32),
+            "size": st.integers(0, 2**32),
+            "value_kind": st.sampled_from(["by_value", "global_buffer", "hidden_none"]),
+        },
+        optional={
+            name: st.text(max_size=9) for name in ("name", "type_name", "address_space",
+                                                   "access", "actual_access")
+        }
+        | {name: st.booleans() for name in ("is_const", "is_restrict", "is_volatile")},
+    ),
+    max_size=4,
+)  # fmt: skip
+
+
+@given(st.lists(st.lists(st.tuples(FIELDS, ARGUMENTS), max_size=3), min_size=1, max_size=3))
+def test_resources_and_arguments_that_were_written_are_read(records):
+    """In several records, each key in its shortest form; what is left out is None."""
+    written = [
+        [
+            {".name": f"k{n}{m}", ".symbol": f"k{n}{m}.kd"}
+            | {f".{name}": value for name, value in fields.items()}
+            | {".args": [{f".{key}": value for key, value in a.items()} for a in arguments]}
+            for m, (fields, arguments) in enumerate(kernels)
+        ]
+        for n, kernels in enumerate(records)
+    ]
+    views = [view(packed(record(*kernels))) for kernels in written]
+    found = reader.parse(views, DEFAULT, reader.Detail.ARGUMENTS).kernels
+    flat = [kernel for kernels in records for kernel in kernels]
+    assert len(found) == len(flat)
+    for kernel, (fields, arguments) in zip(found, flat, strict=True):
+        assert isinstance(kernel, reader.KernelWithArguments)
+        for name in (*NUMBERS, "uses_dynamic_stack", "reqd_workgroup_size", "language"):
+            assert getattr(kernel, name) == fields.get(name)
+        assert [
+            {key: value for key, value in asdict(one).items() if value is not None}
+            for one in kernel.args
+        ] == arguments
 
 
 def test_limits_hold_for_bytes_and_kernels():
