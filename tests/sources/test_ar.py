@@ -47,8 +47,8 @@ def test_a_member_by_the_name_of_a_symbol_table_is_one(tmp_path, name):
     """The linker looks for its table at the start alone."""
     late = b"__.SYMDEF\0\0\0late" if name == "#1/12" else b"late"
     found, broken = read(written(tmp_path, ar([("a.o", b"1")]) + slot(name, late)))
-    assert [content for _, content in found] == [b"1", b"late"]
-    assert broken == []
+    shown = {"/SYM64/": "/SYM64", "#1/12": "__.SYMDEF"}.get(name, name)
+    assert (found, broken) == ([("a.o", b"1"), (shown, b"late")], [])
 
 
 @pytest.mark.parametrize(("form", "symbols"), FORMS)

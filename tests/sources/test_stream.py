@@ -129,6 +129,18 @@ def test_streams_behind_one_another_are_one(kind):
         assert stream.read(100) == b""
 
 
+@pytest.mark.parametrize("log", [27, 28, 31])
+def test_the_window_of_zstd_may_be_as_large_as_zstd_has_it(log):
+    """`zstd --ultra --long=31`: above 27, decoders ask before they take the memory."""
+    parameters = zstandard.ZstdCompressionParameters(
+        window_log=log, enable_ldm=True, write_content_size=False
+    )
+    writer = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    with inflated(writer.compress(DATA) + writer.flush()) as stream:
+        assert stream.read(100) == DATA[:100]
+        stream.drain()
+
+
 def test_frames_of_zstd_may_be_skipped():
     skipped = b"\x50\x2a\x4d\x18\x03\0\0\0abc"
     with inflated(zstandard.compress(b"1") + skipped + zstandard.compress(b"2")) as stream:
