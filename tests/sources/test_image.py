@@ -199,6 +199,13 @@ def test_an_opaque_directory_keeps_what_its_own_layer_has(tmp_path):
         assert found == {"d/new": b"2", "d/sub/deep": b"2", "e": b"1"}
 
 
+def test_an_opaque_mark_is_in_a_directory_that_replaces_a_file(tmp_path):
+    found, _ = view(tmp_path, {"d": b"1", "e/d": b"1"}, {"d/.wh..wh..opq": b""})
+    assert found == {"e/d": b"1"}
+    found, _ = view(tmp_path, {"e": b"1", "d": b"1"}, {"e/d/.wh..wh..opq": b""})
+    assert found == {"d": b"1"}
+
+
 def test_an_opaque_root_hides_everything_below(tmp_path):
     found, _ = view(tmp_path, {"a": b"1", "d/b": b"1"}, {".wh..wh..opq": b"", "c": b"2"})
     assert found == {"c": b"2"}
@@ -452,6 +459,52 @@ def test_names_and_platforms(tmp_path):
     }
 
 
+def test_one_name_of_all_images_tells_nothing(tmp_path):
+    layout, amd64, arm64 = two_platforms()
+    key = "org.opencontainers.image.ref.name"
+    index = layout.index([amd64, arm64], annotations={key: "v1"})
+    found, _ = read(write(tmp_path / "x", images.tar(layout.done(index))))
+    assert set(found) == {"linux/amd64!x.so", "linux/arm64/v8!x.so"}
+
+
+def test_images_that_name_and_platform_do_not_tell_apart_have_their_digests(tmp_path):
+    layout = Layout()
+    key = "org.opencontainers.image.ref.name"
+    three = [layout.image([layer({name: b"1"})]) for name in "abc"]
+    files = layout.done(
+        *(one | {"annotations": {key: "v1"}} for one in three[:2]),
+        three[2] | {"annotations": {key: "v2"}},
+    )
+    found, _ = read(write(tmp_path / "x", images.tar(files)))
+    configs = [
+        json.loads(layout.files[f"blobs/{one['digest'].replace(':', '/')}"])["config"]
+        for one in three
+    ]
+    labels = [one["digest"][: len("sha256:") + 12] for one in configs]
+    assert set(found) == {f"v1!{labels[0]}!a", f"v1!{labels[1]}!b", "v2!c"}
+    # one without a name among those that have some
+    files = layout.done(three[0], three[1] | {"annotations": {key: "v1"}})
+    found, _ = read(write(tmp_path / "x", images.tar(files)))
+    assert set(found) == {f"{labels[0]}!a", "v1!b"}
+
+
+def test_what_can_not_be_read_has_no_label(tmp_path):
+    layout, amd64, arm64 = two_platforms()
+    gone = layout.described(b"{", images.MANIFEST)
+    files = layout.done(amd64, gone, arm64)
+    found, broken = read(write(tmp_path / "x", images.tar(files)))
+    assert set(found) == {"linux/amd64!x.so", "linux/arm64/v8!x.so"}
+    assert ["JSON" in part.message for part in broken] == [True]
+
+
+def test_the_platform_is_that_of_the_index_or_else_of_the_configuration(tmp_path):
+    layout, amd64, arm64 = two_platforms()
+    named = amd64 | {"platform": {"os": "linux", "architecture": "amd64", "variant": "v3"}}
+    del arm64["platform"]
+    found, _ = read(write(tmp_path / "x", images.tar(layout.done(named, arm64))))
+    assert set(found) == {"linux/amd64/v3!x.so", "linux/arm64/v8!x.so"}
+
+
 def test_two_tags_of_one_image_are_one_image(tmp_path):
     layout, amd64, _ = two_platforms()
     key = "org.opencontainers.image.ref.name"
@@ -587,7 +640,9 @@ def test_an_artifact_that_is_no_image_is_told(tmp_path):
     chart = layout.described(images.jsoned(manifest), images.MANIFEST)
     found, broken = read(write(tmp_path / "x", images.tar(layout.done(amd64, chart))))
     assert found == {"x.so": GOOD}
-    assert ["no container image" in part.message for part in broken] == [True]
+    assert [part.message for part in broken] == [
+        "no container image (application/vnd.cncf.helm.config.v1+json), not judged"
+    ]
 
 
 @pytest.mark.parametrize("cut", ["index.json", "manifest.json"])
@@ -696,8 +751,10 @@ def test_a_platform_by_a_digest_that_is_none_is_told(tmp_path):
     layout, amd64, arm64 = two_platforms()
     for digest in ("md5:00", "sha256:XYZ", "", "sha256:"):
         index = layout.index([amd64, arm64 | {"digest": digest}])
-        found, broken = read(write(tmp_path / "x", images.tar(layout.done(index))))
+        path = write(tmp_path / "x", images.tar(layout.done(index)))
+        found, broken = read(path)
         assert found == {"x.so": GOOD}
+        assert broken[0].where.path == f"{path}!linux/arm64/v8"
         assert ["expected sha256 or sha512" in part.message for part in broken] == [True]
 
 
@@ -715,6 +772,68 @@ def test_a_document_of_an_image_is_an_index_or_a_manifest(tmp_path, document, me
     found, broken = read(write(tmp_path / "x", images.tar(layout.done(amd64, odd))))
     assert found == {"x.so": GOOD}
     assert [part.message for part in broken] == [message]
+
+
+def test_a_configuration_of_an_old_archive_is_held_to_its_name(tmp_path):
+    files = images.saved_by_docker_24([layer({"a": b"1"})])
+    (listed,) = json.loads(files["manifest.json"])
+    files[listed["Config"]] += b" "
+    found, (told,) = read(write(tmp_path / "x", images.tar(files)))
+    assert found == {}
+    assert "the bytes have the sha256" in told.message
+
+
+def test_an_old_archive_has_as_many_layers_as_its_configuration_names(tmp_path):
+    files = images.saved_by_docker_24([layer({"a": b"1"})])
+    (listed,) = json.loads(files["manifest.json"])
+    for layers in ([], listed["Layers"] * 2):
+        files["manifest.json"] = images.jsoned([listed | {"Layers": layers}])
+        found, (told,) = read(write(tmp_path / "x", images.tar(files)))
+        assert found == {}
+        assert told.message == f"{len(layers)} layers, the configuration names 1"
+
+
+def test_a_blob_has_the_size_that_its_descriptor_says(tmp_path):
+    layout = Layout()
+    image = layout.image([layer({"a": b"1"})])
+    files = layout.done(image | {"size": image["size"] + 1})
+    found, (told,) = read(write(tmp_path / "x", images.tar(files)))
+    assert found == {}
+    assert told.message == f"{image['size']} bytes, its descriptor says {image['size'] + 1}"
+    del image["size"]  # the digest alone is enough
+    assert read(write(tmp_path / "x", images.tar(layout.done(image))))[0] == {"a": b"1"}
+
+
+def test_a_layout_without_its_index_is_told(tmp_path):
+    files = images.oci([layer({"a.so": GOOD})])
+    del files["index.json"]
+    found, broken = read(write(tmp_path / "x", images.tar(files)))
+    assert (found, len(broken)) == ({}, 1)
+    assert broken[0].message == "not in the archive"
+
+
+def test_an_index_counts_without_the_mark_of_a_layout(tmp_path):
+    files = images.saved_by_docker_25([layer({"a": b"1"})])
+    other = Layout()
+    image = other.image([layer({"b": b"2"})])
+    more = other.done(image)
+    index = json.loads(files["index.json"])
+    index["manifests"] += json.loads(more["index.json"])["manifests"]
+    both = {**more, **files, "index.json": images.jsoned(index)}
+    del both["oci-layout"]
+    found, broken = read(write(tmp_path / "x", images.tar(both)))
+    assert sorted(content for content in found.values()) == [b"1", b"2"]
+    assert broken == []
+
+
+def test_more_manifests_than_the_limit_of_layers(tmp_path):
+    layout = Layout()
+    many = [layout.image([layer({name: b"1"})]) for name in "abcd"]
+    path = write(tmp_path / "x", images.tar(layout.done(*many)))
+    assert len(read(path, limits=Limits(layers=4))[0]) == 4
+    found, broken = read(path, limits=Limits(layers=3))
+    assert len(found) == 3
+    assert [part.limit for part in broken] == ["layers"]
 
 
 def test_an_index_without_its_list_is_told(tmp_path):

@@ -123,7 +123,7 @@ def test_names_that_are_digests(digits):
     assert digest_of_name(f"{digits}.json") == f"sha256:{digits}"
     assert digest_of_name(f"sha256:{digits}") == f"sha256:{digits}"
     for name in (
-        f"blobs/md5/{digits}", f"a/blobs/sha256/{digits}", f"other/sha256/{digits}",
+        "blobs", "blobs/sha256", f"blobs/sha256/{digits}/x", f"blobs/md5/{digits}", f"a/blobs/sha256/{digits}", f"other/sha256/{digits}",
         f"{digits}.tar", f"{digits[1:]}.json", f"g{digits[1:]}.json", "config.json",
     ):  # fmt: skip
         assert digest_of_name(name) == ""
