@@ -85,9 +85,13 @@ def test_members_as_they_are_written(tmp_path, method):
         Entry("a", b"1" * 9000, method),
         Entry("d/"),
         Entry("é", b"", method, flags=0x800),
+        Entry("ü", b"in code page 437", method),
     ]
     path = written(tmp_path, archive(*entries, Entry("b", extra=b"extra field")))
-    assert read(path) == ({"a": b"1" * 9000, "é": b"", "b": b"content"}, [])
+    assert read(path) == (
+        {"a": b"1" * 9000, "é": b"", "ü": b"in code page 437", "b": b"content"},
+        [],
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,6 +121,19 @@ def test_a_member_that_is_not_what_the_directory_says(tmp_path, entry, message):
     assert found == {"good": GOOD.content, "last": b"content"}
     assert message in told.message
     assert told.where.path == f"{path}!bad"
+
+
+def test_a_member_within_another_is_told(tmp_path):
+    """Sound by itself, header and all: some readers would see it, others would not."""
+    inner = archive(Entry("b", b"hidden", STORED))
+    local = b"no archive" + inner[: inner.index(b"PK\x01\x02")]
+    data = archive(Entry("a", local, STORED), Entry("b", b"hidden", STORED))
+    at = data.rindex(b"PK\x01\x02") + 42  # where the directory says that b begins
+    data = data[:at] + struct.pack("<I", 30 + len("a") + 10) + data[at + 4 :]
+    found, (told,) = read(written(tmp_path, data))
+    assert found == {"a": local}
+    assert "the member overlaps another one" in told.message
+    assert told.where.path.endswith("!b")
 
 
 def test_a_member_may_end_at_any_piece(tmp_path):
