@@ -93,7 +93,7 @@ class Section:
     @property
     def size(self) -> int:
         """Bytes that the file has of its content, without padding."""
-        stored = len(self.data) if self.data else 0
+        stored = len(self.content)
         return min(stored, self.header.virtual_size or stored)
 
 
@@ -162,7 +162,7 @@ class Coff:
         record = self.symbols.read(self.symbol, index * size_of(self.symbol))
         if record.name.startswith(b"\0\0\0\0"):
             offset = int.from_bytes(record.name[4:], "little")
-            return record, _text_at(self.strings, offset)
+            return record, self.strings.string(offset, LONGEST_NAME)
         return record, decode(record.name.rstrip(b"\0"))
 
     def section_name(self, raw: bytes) -> str:
@@ -180,7 +180,7 @@ class Coff:
                 self.lacks(f"section name {decode(short)!r}", self.broken_symbols)
             return decode(short)
         if digits.isdigit():
-            return _text_at(self.strings, int(digits))
+            return self.strings.string(int(digits), LONGEST_NAME)
         try:
             offset = base64.b64decode(b"AA" + digits.removeprefix(b"/"), validate=True)
         except binascii.Error:
@@ -188,12 +188,7 @@ class Coff:
         if not digits.startswith(b"/") or len(offset) != 6:
             message = f"section name {decode(short)!r} is no offset of a string"
             raise FormatError(message, self.view.where())
-        return _text_at(self.strings, int.from_bytes(offset, "big"))
-
-
-def _text_at(strings: View, offset: int) -> str:
-    strings.require(offset, 1)
-    return strings.string(offset, LONGEST_NAME)
+        return self.strings.string(int.from_bytes(offset, "big"), LONGEST_NAME)
 
 
 # --- what it is ---------------------------------------------------------------------

@@ -235,6 +235,7 @@ def test_a_relocation_of_another_type_is_none():
         (BASE + 0x2200, "beyond the bytes that .hip_fat has"),
         (BASE + 0x2FFF, "beyond the bytes that .hip_fat has"),
         (BASE + 0x3000, "beyond the bytes that .bss has"),
+        (BASE + 0x3100, "RVA 0x3100 lies in no section"),
         (BASE + 0x500, "RVA 0x500 lies in no section"),
     ],
 )
@@ -388,9 +389,49 @@ def test_data_is_what_is_initialised_and_no_code():
             Part(b".hip_fat", BUNDLE),
             Part(b".kpackrf", b"\x80"),
             Part(b".debug", b"discarded", DISCARDABLE),
+            Part(b".info", b"of no content that a program has", 0x40000000),
         )
     )
     assert [v.layer for v in host.data] == [".rdata", ".data", ".rsrc"]
+
+
+def test_a_section_without_bytes_of_its_own_has_none():
+    """No pointer, or content that is not initialised: what stands there is another's."""
+    for part in (
+        Part(b".hip_fat", raw_size=64, offset=0),
+        Part(b".hip_fat", raw_size=0, offset=0x200),
+        Part(b".hip_fat", BUNDLE, BSS),
+    ):
+        host = parse(image(Part(b".rdata", b"r"), part))
+        assert host.fatbins == ()
+        assert host.hollow is not None
+        assert [one.layer for one in host.data] == [".rdata"]
+
+
+def test_the_virtual_size_of_an_object_says_nothing():
+    """It is 0 there, and an image without one has all of its bytes."""
+    data = obj(Part(b"/4", bytes(5000), virtual_size=1), strings=b".hip_fatbin\0")
+    assert len(parse(data).fatbins[0]) == 5000
+    data = image(Part(b".hip_fat", bytes(5120), virtual_size=0))
+    assert len(parse(data).fatbins[0]) == 5120
+    data = image(Part(b".hip_fat", bytes(5120), virtual_size=1))
+    assert len(parse(data).fatbins[0]) == 4096
+
+
+def test_the_last_bytes_of_a_section_may_be_a_wrapper():
+    data = image(
+        Part(b".rdata", wrapper(BASE + 0x2000).rjust(0x200, b"\0")),
+        Part(b".hip_fat", BUNDLE),
+        Part(b".reloc", relocs(0x11F0), DISCARDABLE),
+        directories={5: (0x3000, 12)},
+    )
+    assert [one.problem for one in parse(data).wrappers] == [""]
+
+
+def test_the_magic_of_a_wrapper_in_an_object_is_none():
+    """Its sections have their names."""
+    data = obj(Part(b".rdata", wrapper(0)), Part(b"/4", BUNDLE), strings=b".hip_fatbin\0")
+    assert parse(data).wrappers == ()
 
 
 def test_rdc_is_told_by_the_section_of_its_handle():
@@ -401,15 +442,75 @@ def test_libraries_loaded_when_called_are_needed_too():
     names = b"amdhip64_7.dll\0rocblas.dll\0"
     imports = pack("<5I", 1, 0, 0, 0x1100, 1) + pack("<5I", 1, 0, 0, 0x1100, 1)
     delayed = pack("<8I", 1, 0x110F, *bytes(6))
-    old = pack("<8I", 0, 0x40110F, *bytes(6))  # addresses, not RVAs
+    old = pack("<8I", 0, 0x40111B, *bytes(6))  # addresses, not RVAs
+    names += b"old.dll\0"
     tables = (imports + bytes(20)).ljust(0x40, b"\0") + delayed + old + bytes(32)
+    # what lies behind the null entry is none
+    tables += pack("<8I", 1, 0x9999, *bytes(6))
     data = image(
         Part(b".idata", tables.ljust(0x100, b"\0") + names),
         base=0x400000,
         directories={1: (0x1000, 0), 13: (0x1040, 0)},
     )
     # twice the same, and a size of 0, as some linkers leave it
-    assert parse(data).needed == ("amdhip64_7.dll", "rocblas.dll")
+    host = parse(data)
+    assert host.needed == ("amdhip64_7.dll", "rocblas.dll", "old.dll")
+    assert host.unreadable == ()
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 5, 6, 13, 14, 16])
+def test_an_image_may_have_any_number_of_directories(count):
+    """What is beyond their number is not there, whatever stands in its place."""
+    data = bytearray(hip_image())
+    pack_into("<I", data, 0x80 + 24 + 108, count)
+    host = parse(bytes(data))
+    assert host.needed == (("amdhip64_7.dll",) if count > 1 else ())
+    relocated = [one.target is not None for one in host.wrappers]
+    assert relocated == [count > 5] * 2
+    assert host.unreadable == ()
+
+
+def test_more_directories_than_there_are_kinds_are_not_read():
+    data = bytearray(hip_image())
+    pack_into("<I", data, 0x80 + 24 + 108, 0xFFFFFFFF)
+    assert parse(bytes(data)).needed == ("amdhip64_7.dll",)
+
+
+def test_a_pointer_may_lead_behind_the_virtual_size_within_the_bytes():
+    data = image(
+        Part(b".hipFatB", wrapper(BASE + 0x2100)),
+        Part(b".hip_fat", bytes(0x100) + BUNDLE, virtual_size=0x10),
+        dll_flags=0,
+    )
+    (found,) = parse(data).wrappers
+    assert found.target.startswith(BUNDLE)
+
+
+def test_a_section_of_bundles_without_bytes_is_told_by_its_header():
+    """As a split for kpack leaves it."""
+    data = image(Part(b".rdata", b"r"), Part(b".hip_fat", b"", BSS, virtual_size=64),
+                 Part(b".bss", b"", BSS, virtual_size=64))  # fmt: skip
+    host = parse(data)
+    assert host.hollow is not None
+    assert host.hollow.offset == 0x80 + 24 + 240 + 40
+    assert parse(image(Part(b".bss", b"", BSS), Part(b".hip_fat", BUNDLE))).hollow is None
+
+
+def test_the_reference_to_kpack_archives_is_a_section_of_its_own():
+    for name in (b".kpackrf", b".rdata"):
+        reference = parse(image(Part(b".rdata", b"r"), Part(name, b"\x80"))).reference
+        assert (reference is not None) is (name == b".kpackrf")
+        assert reference is None or bytes(reference.bytes(0, 1)) == b"\x80"
+
+
+def test_names_are_registered_where_a_wrapper_is():
+    text = b"_Z6kernelv\0"
+    wrapped = (Part(b".hipFatB", wrapper(BASE + 0x2000)), Part(b".hip_fat", BUNDLE))
+    plain = (Part(b".data", b"x"), Part(b".data", b"x"))
+    for parts, registered in ((wrapped, ("_Z6kernelv",)), (plain, ())):
+        data = image(*parts, Part(b".rdata", text), dll_flags=0)
+        assert coff.parse(view(data)).registration.kernels == registered
+        assert coff.parse(view(data), registration=False).registration.kernels == ()
 
 
 def test_imports_may_end_with_their_section():
@@ -523,7 +624,9 @@ def test_names_of_sections_in_objects(raw, name):
     assert [v.layer for v in (*host.fatbins, *host.data)] == [name]
 
 
-@pytest.mark.parametrize("raw", [b"/99", b"/", b"/x", b"//AAAA", b"//AAA=AA", b"/16"])
+@pytest.mark.parametrize(
+    "raw", [b"/99", b"/", b"/x", b"//AAAA", b"//AAA=AA", b"/16", b"/AAAAAE"]
+)
 def test_a_name_that_is_nowhere_is_an_error(raw):
     with pytest.raises(FormatError):
         parse(obj(Part(raw, b"content"), strings=b".hip_fatbin\0"))
@@ -547,7 +650,7 @@ def hip_object(
     return obj(
         Part(
             b"/16",
-            pack(layout, HIPF, 1, addend, 0),
+            pack(layout, HIPF, 1, addend, 5),
             relocations=pack("<2IH", 8, 1, kind),
             **options,
         ),
@@ -578,7 +681,8 @@ def test_the_relocation_of_an_object_says_where_the_wrapper_points(
     assert host.linkage is None
     (found,) = host.wrappers
     assert found.problem == ""
-    assert found.symbol == ".hip"
+    assert (found.symbol, found.reserved) == (".hip", 5)
+    assert host.unreadable == ()
     assert found.target.startswith(BUNDLE)
     assert found.target.layer == ".hip_fatbin"
 
@@ -596,6 +700,13 @@ def test_an_rdc_object_points_at_what_its_link_will_make():
     assert found.target is None
     assert found.symbol == "__hip_fatbin_0123456789abcdef"
     assert found.problem == f"{found.symbol} is for the link to define"
+
+
+def test_only_a_bundle_that_is_missing_makes_an_object_one_of_rdc():
+    fatbin = LONG[b"__hip_fatbin_0123456789abcdef"]
+    for symbol in ((b"other", 0, 0), (fatbin, 0, 2)):
+        assert parse(hip_object(symbol=symbol)).linkage is None
+    assert parse(hip_object(symbol=(fatbin, 0, 0))).linkage is Linkage.RDC
 
 
 @pytest.mark.parametrize(
@@ -666,6 +777,7 @@ def test_sections_of_an_object():
             Part(b"/4", b"offload binary", 0x800),
             Part(b"/21", BUNDLE),
             Part(b".bss", b"", BSS, raw_size=64),
+            Part(b"/4", b"", 0x800),
             strings=strings,
         )
     )
@@ -779,6 +891,19 @@ def test_sections_of_an_object_that_were_written_are_read(parts, bigobj, machine
 # --- what it is ---------------------------------------------------------------------
 
 
+def dos(offset: int) -> bytes:
+    """The head of a program of DOS, which says where that of Windows starts."""
+    return b"MZ".ljust(0x3C, b"\0") + pack("<I", offset)
+
+
+def big_header(
+    version: int = 2,
+    machine: int = 0x8664,
+    class_id: bytes = bytes.fromhex("c7a1bad1eebaa94baf20faf66aa4dcb8"),
+) -> bytes:
+    return pack("<4HI16s7I", 0, 0xFFFF, version, machine, 0, class_id, *[0] * 7)
+
+
 @pytest.mark.parametrize(
     ("data", "answer"),
     [
@@ -787,7 +912,23 @@ def test_sections_of_an_object_that_were_written_are_read(parts, bigobj, machine
         (hip_image()[:0x90], True),
         (obj(Part(b".rdata", b"x")), True),
         (obj(Part(b".rdata", b"x"), bigobj=True), True),
+        (hip_image()[:0x40], True),
         (hip_image()[:0x3F], False),
+        (dos(0x40) + b"PE\0\0", True),
+        (dos(0x40) + b"NE\0\0", False),  # a program of Windows 3
+        (dos(0x40) + b"PE\0", True),  # cut
+        (dos(0x44), True),
+        (dos(0x45), False),  # no linker puts it there
+        (dos(0xFFFC), True),
+        (dos(0x10000), False),
+        (obj(Part(b".rdata", b"x"))[:20], True),
+        (obj(Part(b".rdata", b"x"))[:19], False),
+        (big_header(), True),
+        (big_header()[:55], False),
+        (big_header(version=3), True),
+        (big_header(version=1), False),
+        (big_header(machine=0x200), False),
+        (big_header(class_id=bytes(16)), False),
         (b"", False),
         (b"MZ", False),
         (b"MZ,Mozambique,".ljust(100, b"x"), False),
@@ -814,7 +955,8 @@ def test_is_coff(data, answer):
     [
         (b"", "neither a PE image nor a COFF object"),
         (b"MZ" + bytes(100), "neither"),
-        (hip_image()[:0x80], "needs|truncated"),
+        (hip_image()[:0x80], "truncated before the PE signature"),
+        (hip_image()[:0x83], "truncated before the PE signature"),
         (hip_image()[:0x100], "needs"),
     ],
 )
