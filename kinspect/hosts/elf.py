@@ -200,7 +200,7 @@ def _segments(
     view: View, header: Any, structs: ELFStructs, limits: Limits
 ) -> Iterator[Segment]:
     at, stride, count = header.e_phoff, header.e_phentsize, header.e_phnum
-    _check_table(view, at, stride, count, structs.Elf_Phdr, "program headers", limits)
+    _check_table(view, stride, count, structs.Elf_Phdr, "program headers", limits)
     for index in range(count):
         record = _record(view, structs.Elf_Phdr, at + index * stride)
         yield Segment(
@@ -224,7 +224,7 @@ def _sections(
         first = _record(view, structs.Elf_Shdr, at)
         count = count or first.sh_size
         strings = first.sh_link if strings == 0xFFFF else strings
-    _check_table(view, at, stride, count, structs.Elf_Shdr, "section headers", limits)
+    _check_table(view, stride, count, structs.Elf_Shdr, "section headers", limits)
     records = [_record(view, structs.Elf_Shdr, at + n * stride) for n in range(count)]
     if strings >= len(records):
         message = f"e_shstrndx {strings} names no section"
@@ -246,10 +246,9 @@ def _sections(
 
 
 def _check_table(
-    view: View, at: int, stride: int, count: int, layout: Any, what: str, limits: Limits
+    view: View, stride: int, count: int, layout: Any, what: str, limits: Limits
 ) -> None:
     limits.check("headers", count, view.where())
     if count and stride < layout.sizeof():
         message = f"{what} of {stride} bytes, expected {layout.sizeof()}"
         raise FormatError(message, view.where())
-    view.require(at, stride * count)

@@ -3,6 +3,7 @@
 from io import BytesIO
 from itertools import product
 from struct import pack_into, unpack_from
+from typing import Any
 
 import pytest
 from elftools.elf.elffile import ELFFile
@@ -194,6 +195,24 @@ def test_a_renamed_section_hides_no_wrapper():
     assert pointed(parse(built.data)) == [built.place[FATBIN]]
 
 
+def test_wrappers_beside_those_of_the_named_section_are_found():
+    """Before it and behind it in the segment; the bundles themselves are left out."""
+    record = b"FPIH\x01\0\0\0" + bytes(16)
+    built = Host(
+        PAIR, [Wrapper(), Wrapper(SECOND)], wrapper_section=".data.rel.ro",
+        variables={SEGMENT: record, FATBIN: record * 2, ".data": record},
+    ).build()  # fmt: skip
+    data = bytearray(built.data)
+    # the second relocation is that of the record in `.data`
+    place = built.place[".rela.dyn"] + 24
+    pack_into("<Q", data, place, built.address[".data"] + 8)
+    found = parse(bytes(data)).wrappers
+    assert [one.offset for one in found] == [
+        built.place[".data.rel.ro"], built.place[SEGMENT], built.place[".data"],
+    ]  # fmt: skip
+    assert [one.target is not None for one in found] == [True, False, True]
+
+
 def test_padding_between_wrappers_is_none():
     wrappers = [Wrapper(), Wrapper(magic=0, version=0, by="nothing"), Wrapper(SECOND)]
     assert len(parse(Host(PAIR, wrappers).build().data).wrappers) == 2
@@ -334,6 +353,13 @@ def test_arbitrary_bytes_after_the_magic_end_in_a_host_or_a_format_error(tail):
 def test_every_class_and_byte_order_ends_well(ident, tail):
     """32-bit and big-endian hosts are no hosts of HIP; they may be named all the same."""
     ends_well(parse, b"\x7fELF" + bytes([*ident, 1]) + tail)
+
+
+@pytest.mark.parametrize("magic", [b"\x7fELG", b"\x7eELF", bytes(4)])
+def test_another_magic_is_refused(magic):
+    data = GOOD["dyn"].build().data
+    with pytest.raises(FormatError, match="not an ELF file"):
+        parse(magic + data[4:])
 
 
 @pytest.mark.parametrize(("bits", "order"), [(0, 1), (3, 1), (2, 0), (2, 3)])
@@ -478,12 +504,12 @@ def test_what_was_written_is_read_in_every_class_and_byte_order(
         assert host.format.startswith(f"elf{bits}-")
 
 
-@pytest.mark.parametrize("little", [True, False])
-def test_a_host_of_32_bits_has_no_wrappers_of_hip(little):
-    """The runtime exists for 64 bits alone; what looks like a wrapper is told by nobody."""
+@pytest.mark.parametrize(("bits", "little"), [(32, True), (32, False), (64, False)])
+def test_other_hosts_have_no_wrappers_of_hip(bits, little):
+    """The runtime exists for 64 bits, little-endian; what looks like a wrapper is none."""
     record = b"FPIH\x01\0\0\0" + bytes(16)
     sections = [Section(SEGMENT, record), Section(FATBIN, SMALL)]
-    host = parse(write_elf(sections, bits=32, little=little, machine=3))
+    host = parse(write_elf(sections, bits=bits, little=little, machine=3))
     assert (host.wrappers, host.stubs) == ((), frozenset())
     assert [bytes(one.bytes()) for one in host.fatbins] == [SMALL]
 
@@ -507,6 +533,195 @@ def test_a_section_without_bytes_keeps_its_place_and_name():
     assert (host.hollow.layer, host.hollow.offset) == (FATBIN, 64 + 56)
     assert [(e.target_name, len(one)) for e, one in host.bitcode] == [("gfx942", 0)]
     assert parse(write_elf([Section(".hip_fatbin", type=NOBITS)])).hollow is None
+    others = [Section(".bss", type=NOBITS, size=9), Section(".hip_fatbin", b"x")]
+    assert parse(write_elf(others)).hollow is None
+
+
+def test_sections_by_their_flags_and_names():
+    parts = [
+        Section(f"{PREFIX}gfx942", b"bitcode"),
+        Section(".text", b"code", flags=ALLOC | EXECUTE),
+        Section(".comment", b"by clang", flags=0),
+        Section(".note", b"a note", type=7),
+        Section(".rodata", b"read-only"),
+        Section(".gcc_except_table", b"unwinding"),
+    ]
+    host = parse(write_elf(parts))
+    assert [bytes(one.bytes()) for one in host.data] == [b"bitcode", b"read-only"]
+    ((entry, content),) = host.bitcode
+    assert (entry.target_name, bytes(content.bytes())) == ("gfx942", b"bitcode")
+
+
+def test_what_is_registered_is_asked_for_and_needs_a_wrapper():
+    spec: dict[str, Any] = {
+        "functions": ["_Z19__device_stub__kern"],
+        "data": {".rodata": b"_Z4kernv\0"},
+    }
+    registers = Host(PAIR, **spec).build().data
+    host = parse(registers)
+    assert host.stubs == {"_Z19__device_stub__kern"}
+    assert host.registration.kernels == ("_Z4kernv",)
+    for other in (
+        elf.parse(view(registers), registration=False),
+        parse(Host(PAIR, wrappers=[], **spec).build().data),
+    ):
+        assert (other.stubs, other.registration.kernels) == (frozenset(), ())
+    # without section headers, names of symbols can't be told from data
+    stripped = parse(Host(PAIR, sections=False, hash="sysv", **spec).build().data)
+    assert stripped.registration.kernels == ()
+    assert stripped.stubs == {"_Z19__device_stub__kern"}
+
+
+def test_objects_by_the_names_of_kernels_are_their_handles():
+    """Defined, objects and no functions, and named in the data."""
+    text = b"".join(b"_Z%dk%dv\0" % (n, n) for n in range(10, 14))
+    wrappers = [
+        Wrapper(by="symbolic", symbol="_Z10k10v"),
+        Wrapper(by="symbolic", symbol="_Z11k11v", defined=False),
+        Wrapper(by="symbolic", symbol="_Z99k99v"),
+    ]
+    host = parse(
+        Host(PAIR, wrappers, functions=["_Z12k12v"], data={".rodata": text}).build().data
+    )
+    assert len(host.registration.kernels) == 4
+    assert host.registration.objects == ("_Z10k10v",)
+
+
+def test_a_stub_of_another_library_is_no_stub_of_this_one():
+    wrappers = [Wrapper(by="symbolic", symbol="_Z15__device_stub__k", defined=False)]
+    host = parse(Host(PAIR, wrappers, functions=["_Z15__device_stub__f"]).build().data)
+    assert host.stubs == {"_Z15__device_stub__f"}
+
+
+def test_the_dynamic_tags_end_with_a_null():
+    built = Host(PAIR, needed=["liba.so"]).build()
+    data = bytearray(built.data)
+    end = built.place[".dynamic"] + 16 * 12  # the last of the zeros behind the tags
+    assert data[end : end + 16] == bytes(16)
+    pack_into("<qQ", data, end, 1, 1)  # DT_NEEDED
+    assert parse(bytes(data)).needed == ("liba.so",)
+
+
+def test_dynamic_tags_that_can_not_be_read_are_told():
+    data = Host(PAIR, needed=["liba.so"]).build().data
+    (told,) = parse(data, Limits(relocations=12)).unreadable
+    assert told.limit == "relocations"
+    assert told.message.startswith("dynamic segment: relocations is 13")
+
+
+def tag_at(built, number):
+    """Where a dynamic tag stands."""
+    start = built.place[".dynamic"]
+    return next(
+        at
+        for at in range(start, start + 16 * 16, 16)
+        if unpack_from("<q", built.data, at) == (number,)
+    )
+
+
+@pytest.mark.parametrize(("size", "followed"), [(24, True), (25, False), (16, False)])
+def test_relocations_of_another_size_are_not_followed(size, followed):
+    built = Host(PAIR).build()
+    data = bytearray(built.data)
+    pack_into("<Q", data, tag_at(built, 9) + 8, size)  # DT_RELAENT
+    assert [w.target is not None for w in parse(bytes(data)).wrappers] == [followed]
+
+
+@pytest.mark.parametrize(("by", "tag"), [("relative", 8), ("relr", 35)])
+def test_no_more_relocations_than_the_limit(by, tag):
+    built = Host(PAIR, [Wrapper(by=by)], data={".rodata": bytes(4096)}).build()
+    data = bytearray(built.data)
+    pack_into("<Q", data, tag_at(built, tag) + 8, 960)  # 40 of 24 bytes, 120 of 8
+    count = 960 // (24 if by == "relative" else 8)
+    with pytest.raises(LimitExceeded, match=f"relocations is {count}"):
+        parse(bytes(data), Limits(relocations=count - 1))
+
+
+@pytest.mark.parametrize("field", ["link", "info", "names", "home"])
+def test_numbers_of_sections_that_are_just_too_large(field):
+    """As many as there are: of the relocations, of the symbols, of one symbol."""
+    built = GOOD["rel"].build()
+    data = bytearray(built.data)
+    count = len(headers(built.data))
+    kinds = {unpack_from("<I", built.data, at + 4)[0]: at for at in headers(built.data)}
+    if field == "home":
+        for symbol in range(24, 72, 24):
+            pack_into("<H", data, built.place[".symtab"] + symbol + 6, count)
+    else:
+        table = kinds[2 if field == "names" else 4]  # SHT_SYMTAB, SHT_RELA
+        pack_into("<I", data, table + (44 if field == "info" else 40), count)
+    found = parse(bytes(data)).wrappers
+    expected = {"link": "no relocation", "info": "no relocation", "home": "for the link"}
+    for one in found:
+        assert (one.target is not None) is (field == "names")
+        assert expected.get(field, "") in one.problem
+        assert one.symbol == "" or field != "names"
+
+
+@pytest.mark.parametrize("kind", [2, 9])
+def test_only_relocations_of_the_known_kind_are_followed(kind):
+    """SHT_RELA; 9 is SHT_REL, without addends."""
+    built = GOOD["rel"].build()
+    data = bytearray(built.data)
+    (at,) = (
+        at for at in headers(built.data) if unpack_from("<I", built.data, at + 4) == (4,)
+    )
+    pack_into("<I", data, at + 4, kind)
+    assert ["no relocation" in one.problem for one in parse(bytes(data)).wrappers] == [
+        True,
+        True,
+    ]
+
+
+def test_the_whole_symbol_table_is_one_that_was_not_stripped():
+    assert parse(Host(PAIR, type="rel").build().data).registration.symbols
+    assert not parse(Host(PAIR).build().data).registration.symbols
+
+
+def test_a_section_of_the_table_without_bytes_is_no_table():
+    data = {".rodata": b"_Z4kernv\0"}
+    host = parse(Host(PAIR, data=data, empty=["llvm_offload_entries"]).build().data)
+    assert not host.registration.exact
+    assert host.registration.kernels == ("_Z4kernv",)
+
+
+@pytest.mark.parametrize("field", [24, 32], ids=["offset", "size"])
+def test_a_section_beyond_the_file_leaves_the_loader_s_view(field):
+    built = GOOD["dyn"].build()
+    data = bytearray(built.data)
+    pack_into("<Q", data, headers(built.data)[1] + field, len(data))
+    host = parse(bytes(data))
+    assert ["section headers: needs" in one.message for one in host.unreadable] == [True]
+    assert [w.target is not None for w in host.wrappers] == [True] * 3
+    assert host.fatbins == ()
+
+
+def test_a_segment_that_is_not_loaded_may_be_cut():
+    data = bytearray(write_elf([Section(".x", b"content")]))
+    pack_into("<Q", data, 64 + 32, len(data) + 1)  # p_filesz
+    (told,) = parse(bytes(data)).unreadable
+    assert "truncated: a segment ends at" in told.message
+    pack_into("<I", data, 64, 0x6474E551)  # PT_GNU_STACK
+    assert parse(bytes(data)).unreadable == ()
+
+
+@pytest.mark.parametrize("many", [True, False])
+@pytest.mark.parametrize("far", [True, False])
+def test_the_first_section_header_holds_numbers_that_are_too_large(many, far):
+    """`e_shnum` 0 and `e_shstrndx` SHN_XINDEX, each by itself."""
+    built = GOOD["dyn"].build()
+    data = bytearray(built.data)
+    first, count = headers(data)[0], len(headers(data))
+    if many:
+        pack_into("<H", data, 60, 0)
+    if far:
+        pack_into("<H", data, 62, 0xFFFF)
+    # the other number is another one there, and does not count
+    pack_into("<Q", data, first + 32, count if many else 1)
+    pack_into("<I", data, first + 40, count - 1 if far else 0)
+    host = parse(bytes(data))
+    assert [v.layer for v in host.fatbins] == [FATBIN]
+    assert host.unreadable == ()
 
 
 @pytest.mark.parametrize(

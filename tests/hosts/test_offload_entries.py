@@ -4,7 +4,7 @@ Layout: llvm/Frontend/Offloading/Utility.h, `EntryTy`, 56 bytes; that of LLVM 19
 The samples by clang 19 have the older one only.
 """
 
-from struct import pack
+from struct import pack, pack_into
 
 import pytest
 
@@ -12,7 +12,7 @@ from kinspect.errors import FormatError
 from kinspect.hosts import elf
 from kinspect.limits import Limits
 from tests.reading import view
-from tests.writers import Host, bundle, code_object
+from tests.writers import Host, Wrapper, bundle, code_object
 
 FATBIN = bundle(("gfx942", code_object("gfx942", "k")))
 NAMES = b"\0".join([b"", b"_Z1kv", b"v", b"m", b"t", b"s", b"omp", b"cuda", b""])
@@ -70,6 +70,17 @@ def test_other_languages_share_the_section(kind, ours):
     assert found.kernels == (("_Z1kv",) if ours else ())
 
 
+def test_rows_of_another_language_stand_among_ours():
+    rows = [(b"omp", 0, 0, 1), (b"_Z1kv",), (b"cuda", 4, MANAGED, 2), (b"m", 8, MANAGED)]
+    found = registration("llvm_offload_entries", newer, *rows)
+    assert (found.kernels, found.variables, found.managed) == (("_Z1kv",), ("m",), ("m",))
+
+
+def test_a_kernel_is_no_managed_variable_whatever_its_flags():
+    found = registration("llvm_offload_entries", newer, (b"_Z1kv", 0, MANAGED))
+    assert (found.kernels, found.managed) == (("_Z1kv",), ())
+
+
 def test_a_table_with_more_rows_than_the_limit():
     rows = [(b"_Z1kv",)] * 9
     with pytest.raises(FormatError, match="symbols is 9"):
@@ -112,3 +123,19 @@ def test_zeros_between_entries_are_padding(section):
 
 def test_an_entry_of_another_language_may_have_no_name():
     assert host_of("llvm_offload_entries", newer(0x7FFF_0000, kind=1)).unreadable == ()
+
+
+def test_an_entry_of_zeros_is_one_where_something_relocates_it():
+    """In a shared object all of a kernel's older entry is left to relocations."""
+    section = "hip_offloading_entries"
+    spec = Host(FATBIN, [Wrapper(), Wrapper()], variables={section: bytes(32)})
+    built = spec.build()
+    data = bytearray(built.data)
+    # the second wrapper's relocation becomes that of the entry's name
+    second = built.place[".rela.dyn"] + 24
+    pack_into("<QQq", data, second, built.address[section] + 8, 8, 0x7FFF_0000)
+    (told,) = elf.parse(view(bytes(data))).unreadable
+    assert "0x7fff0000" in told.message
+    names = built.address[".dynstr"] + 1
+    pack_into("<QQq", data, second, built.address[section] + 8, 8, names)
+    assert elf.parse(view(bytes(data))).unreadable == ()

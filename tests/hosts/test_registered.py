@@ -50,6 +50,10 @@ def test_a_name_may_lie_across_the_pieces_that_are_read(at):
     assert names(data) == {"_Z6kernelv"}
 
 
+def test_the_end_of_a_text_is_no_name_where_a_piece_begins():
+    assert names(b"x" * STEP + b"_Z6kernelv\0") == frozenset()
+
+
 @given(
     st.lists(st.text("abN1._$", min_size=2, max_size=20), max_size=6),
     st.sampled_from([b"\0", b"\0text\0", bytes(9)]),

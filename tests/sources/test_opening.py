@@ -222,6 +222,26 @@ def test_blank_lines_of_record_and_short_ones_say_nothing(tmp_path):
     assert wheel.faults == (RecordFault("gone", "RECORD lists it, and it is not there"),)
 
 
+def test_every_file_is_held_to_record_whatever_comes_before(tmp_path):
+    """Names are gone through in order: RECORD itself, faults and damage stop nothing."""
+    damaged, other, late = Entry("a", crc=1), Entry("b"), Entry("z.so")
+    # as long as the name of the directory of metadata, and none
+    odd = Entry("y" * len(INFO) + "/RECORD")
+    lines = [row(damaged), row(METADATA), row(WHEEL), f"{INFO}/RECORD.jws,,"]
+    data = archive(damaged, other, METADATA, WHEEL, odd, late, record(*lines))
+    _, broken, (wheel,) = read(written(tmp_path, data), record=True)
+    told = "RECORD does not list it"
+    assert wheel.faults == tuple(RecordFault(one.name, told) for one in (other, odd, late))
+    assert [part.where.path.rpartition("!")[2] for part in broken] == ["a", "a"]
+
+
+def test_a_row_may_leave_the_size_out(tmp_path):
+    lines = [row(one).rpartition(",")[0] for one in (METADATA, WHEEL)]
+    data = archive(METADATA, WHEEL, record(f"{lines[0]},", lines[1]))
+    (wheel,) = read(written(tmp_path, data), record=True)[2]
+    assert wheel.faults == ()
+
+
 def test_a_file_above_the_limit_is_not_held_to_record(tmp_path):
     large = Entry("large.bin", b"x" * 500)
     rows = [row(one) for one in (METADATA, WHEEL, large)]

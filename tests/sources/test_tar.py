@@ -12,7 +12,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinspect import Unreadable, inspect
+from kinspect import Limits, Unreadable, inspect
 from kinspect.sources import Member, is_archive, open_source
 from kinspect.sources.magic import is_tar
 from tests.writers.archives import tar
@@ -147,6 +147,39 @@ def test_a_tar_of_nothing(tmp_path, compress, names):
         data = tar([("a", b"")])[:512] + bytes(1024)
     path = written(tmp_path, COMPRESS[compress](data))
     assert read(path) == ([("a", b"")] if not names else [], [])
+
+
+@pytest.mark.parametrize("compress", COMPRESS)
+def test_a_header_for_files_that_do_not_come_is_told(tmp_path, compress):
+    """As `git archive` of nothing writes it, or a tar that is cut behind its first header."""
+    out = io.BytesIO()
+    headers = {"comment": "0" * 40}
+    with tarfile.open(
+        fileobj=out, mode="w", format=tarfile.PAX_FORMAT, pax_headers=headers
+    ):
+        pass
+    path = written(tmp_path, COMPRESS[compress](out.getvalue()))
+    found, (told,) = read(path)
+    assert found == []
+    assert "no end of the archive" in told
+
+
+@pytest.mark.parametrize("compress", COMPRESS)
+def test_a_first_header_that_is_damaged_is_told(tmp_path, compress):
+    data = tar(FILES, "ustar")
+    path = written(tmp_path, COMPRESS[compress](b"?" + data[1:]))
+    found, (told,) = read(path)
+    assert found == []
+    assert told.startswith("archive: ")
+
+
+@pytest.mark.parametrize("compress", COMPRESS)
+def test_members_are_counted(tmp_path, compress):
+    path = written(tmp_path, COMPRESS[compress](tar(FILES)))
+    assert read(path, limits=Limits(members=3)) == (FILES, [])
+    found, broken = read(path, limits=Limits(members=2))
+    assert found == FILES[:2]
+    assert any("members is 3" in one for one in broken)
 
 
 @pytest.mark.parametrize("compress", COMPRESS)
