@@ -560,7 +560,7 @@ def test_what_is_registered_is_asked_for_and_needs_a_wrapper():
     registers = Host(PAIR, **spec).build().data
     host = parse(registers)
     assert host.stubs == {"_Z19__device_stub__kern"}
-    assert host.registration.kernels == ("_Z4kernv",)
+    assert "_Z4kernv" in host.registration.kernels
     for other in (
         elf.parse(view(registers), registration=False),
         parse(Host(PAIR, wrappers=[], **spec).build().data),
