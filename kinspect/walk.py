@@ -6,6 +6,7 @@ by itself (`hipModuleLoadData`).
 """
 
 import heapq
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -234,8 +235,10 @@ class _Walk:
         self.claims: KpackClaims | None = None
         self.faults: list[Fault] = []
         self.hollow = host.hollow
-        #: the file ranges of the containers that were read
-        self._read: list[tuple[int, int]] = []
+        #: where the containers that were read start, in order, and for each where it
+        #: ends, or one before it does that ends later
+        self._starts: list[int] = []
+        self._ends: list[int] = []
 
     def bundles(self) -> Iterator[Bundle]:
         """Every bundle, numbered: those of the section in its order, then embedded ones.
@@ -314,10 +317,10 @@ class _Walk:
 
     def idle(self) -> KpackReference | None:
         """A kpack reference that no wrapper points at, as far as it can be read."""
-        from kinspect.formats import kpack_reference  # noqa: PLC0415
-
         if self.host.reference is None or self.kpack:
             return None
+        from kinspect.formats import kpack_reference  # noqa: PLC0415
+
         try:
             return kpack_reference.parse_reference(self.host.reference)
         except FormatError as error:
@@ -377,8 +380,9 @@ class _Walk:
                 continue
             yield place
             size = max(place.size, 1)
-            self._read.append((view.start, view.start + size))
-            self.reader.limits.check("bundles", len(self._read), view.where())
+            self._starts.append(view.start)
+            self._ends.append(max([view.start + size, *self._ends[-1:]]))
+            self.reader.limits.check("bundles", len(self._starts), view.where())
             if view.start + len(view) in ends:
                 after = view.skip_zeros(min(size, len(view)))
                 start = view.start + after
@@ -399,13 +403,18 @@ class _Walk:
 
     # --- what the program embeds as data ----------------------------------------------
 
+    def _was_read(self, offset: int) -> bool:
+        """Whether a file offset lies in a container that was read."""
+        before = bisect_right(self._starts, offset)
+        return before > 0 and offset < self._ends[before - 1]
+
     def _embedded(self) -> Iterator[Bundle]:
         needles = (bundle.MAGIC, ccob.MAGIC, amdgpu_elf.MAGIC)
         for region in self.host.data:
             at = 0
             for hit, needle in region.find(*needles):
                 start = region.start + hit
-                if hit < at or any(low <= start < high for low, high in self._read):
+                if hit < at or self._was_read(start):
                     continue
                 candidate = region.slice(hit)
                 if not _plausible(candidate, needle):

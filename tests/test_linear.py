@@ -4,13 +4,21 @@ Times are in the benchmarks; here is what was found to grow faster, once.
 """
 
 import difflib
+import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from kinspect import checks, walk
+from kinspect.checks import host
 from kinspect.errors import TargetError
+from kinspect.hosts import registered
+from kinspect.hosts.elf_image import Image
+from kinspect.policy import Policy
 from kinspect.target import PROCESSORS, EntryID, TargetID
-from tests.reading import judge
-from tests.writers import Host, bundle, ccob, code_object
+from tests.reading import artifact, judge, read, view
+from tests.writers import Host, Kernel, Wrapper, bundle, ccob, code_object
 
 
 @pytest.fixture
@@ -64,3 +72,95 @@ def test_what_suits_the_same_device_is_told_once():
     told = [one.message for one in found if one.rule == "duplicate-target"]
     (both,) = (one for one in told if "both suit" in one)
     assert "entries for gfx942 and gfx942:xnack+ both suit gfx942:xnack+" in both
+
+
+# --- lines that are run -------------------------------------------------------------------
+
+
+def lines_run(module, call, *arguments):
+    """How many lines of a module are run; a round of a loop or of a generator is one."""
+    seen = 0
+
+    def trace(frame, event, _):
+        nonlocal seen
+        if frame.f_code.co_filename != module.__file__:
+            return None
+        seen += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        call(*arguments)
+    finally:
+        sys.settrace(before)
+    return seen
+
+
+def units(bundles, **more):
+    """A library with a bundle, and a wrapper, for each translation unit."""
+    size = max(map(len, bundles))
+    size += -size % 64
+    wrappers = [Wrapper(at=size * number) for number in range(len(bundles))]
+    data = b"".join(one.ljust(size, b"\0") for one in bundles)
+    return Host(data, wrappers=wrappers, align=64, **more).build().data
+
+
+def both(first=(), second=()):
+    return bundle(
+        ("gfx942", code_object("gfx942", "kernel", *first)),
+        ("gfx950", code_object("gfx950", "kernel", *second)),
+    )
+
+
+def test_where_data_and_device_code_can_not_be_told_apart_each_find_is_placed_at_once():
+    """Without section headers, every bundle is met again in the search for data."""
+    sparse, dense = (
+        lines_run(walk, read, units([both()] * count, sections=False)) for count in (40, 80)
+    )
+    assert dense < 2.2 * sparse
+
+
+def test_the_sections_of_a_host_are_gathered_once_for_all_of_its_wrappers(calls):
+    gathered = calls(Image, "regions")
+    read(units([both()] * 20))
+    assert len(gathered) == 1
+
+
+def lossy(count):
+    """Each unit has a variable that its code object for gfx950 lacks."""
+    names = [f"variable{number}" for number in range(count)]
+    kept = [Kernel(f"f{name}", symbol=name, listed=False) for name in names]
+    text = "\0".join(["", *names, ""]).encode()
+    return units([both([one]) for one in kept], data={".rodata": text})
+
+
+def test_each_lost_variable_is_found_in_its_unit_alone():
+    _, found = judge(lossy(10))
+    assert [one.kernel for one in found if one.rule == "missing-kernel"] == [
+        f"variable{number}" for number in range(10)
+    ]
+    few, many = (
+        lines_run(host, checks.run, [artifact(lossy(count))], Policy())
+        for count in (40, 80)
+    )
+    assert many < 2.2 * few
+
+
+@given(st.data())
+def test_many_names_are_found_as_few_are(data):
+    """In one pass over the data, in place of one for each name."""
+    text = data.draw(st.lists(st.sampled_from([b"\0", b"a", b"b", b"ab\0", b"\0a\0"])))
+    names = [f"{x}{y}" for x in ("a", "b", "") for y in ("", "a", "b", "ab")]
+    needles = {b"\0" + name.encode() + b"\0" for name in names if name}
+    views = [view(b"".join(text))]
+    assert set(registered._texts(views, needles)) == set(
+        registered._searched(views, needles)
+    )
+
+
+def test_a_name_at_the_seam_of_two_pieces_is_found():
+    names = [f"name{number}" for number in range(20)]
+    for before in range((1 << 20) - 9, (1 << 20) + 2):
+        data = view(b"x" * before + b"\0name7\0" + b"x" * 40)
+        assert registered._named([data], names) == {"name7"}

@@ -1,6 +1,7 @@
 """Rules on what the host registers, against what the device code has."""
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from kinspect.checks.finding import finding
@@ -170,22 +171,25 @@ def registered_variables(binary: Binary, policy: Policy) -> Iterator[Finding]:
             kernel=name,
             hint=hint,
         )
+    managed = frozenset(binary.registration.managed)
+    registered = managed.union(map(plain_kernel, binary.registration.variables))
     for unit in units(binary):
         # one of another unit is no loss of this one
         everywhere = set().union(*map(_variables, _objects_of(unit)))
         for target in policy.required:
             for found in coverage(unit, target, policy.runtime).code_objects:
-                yield from _lost_variables(
-                    binary, unit, target, everywhere - _variables(found)
-                )
+                lost = (everywhere - _variables(found)) & registered
+                yield from _lost_variables(binary, unit, target, lost, managed)
 
 
 def _lost_variables(
-    binary: Binary, unit: Unit, target: TargetID, lost: set[str]
+    binary: Binary,
+    unit: Unit,
+    target: TargetID,
+    lost: AbstractSet[str],
+    managed: AbstractSet[str],
 ) -> Iterator[Finding]:
-    managed = set(binary.registration.managed)
-    registered = {plain_kernel(name) for name in binary.registration.variables} | managed
-    for name in sorted(lost & registered):
+    for name in sorted(lost):
         shared = name in managed
         kind = "managed variable" if shared else "variable"
         yield finding(

@@ -142,14 +142,10 @@ class Image:
                 return segment.vaddr + inside
         return None
 
-    def region_of(self, offset: int) -> Region | None:
-        """The section that holds a file offset, else the segment."""
+    def regions(self) -> list[Region]:
+        """What may hold a file offset: sections, and behind them segments."""
         regions = [s.region for s in self.sections if s.in_file and s.alloc]
-        regions += [s.region for s in self.segments if s.load]
-        for region in regions:
-            if region.offset <= offset < region.end:
-                return region
-        return None
+        return regions + [s.region for s in self.segments if s.load]
 
     def at(self, address: int, size: int) -> View:
         """The bytes of a range of addresses; FormatError where they are not there."""

@@ -30,8 +30,9 @@ def read(image: Image, limits: Limits) -> list[Wrapper]:
     pointers = resolve(image, [offset + POINTER for offset in places], limits)
     # A magic among other data is a wrapper only if something relocates its pointer.
     unset = Pointer(None, _unrelocated(image))
+    regions = image.regions()
     return [
-        _wrapper(image, offset, pointers.get(offset + POINTER, unset))
+        _wrapper(image, regions, offset, pointers.get(offset + POINTER, unset))
         for offset in places
         if offset in sure or offset + POINTER in pointers
     ]
@@ -83,12 +84,13 @@ def _without(region: Region, holes: Iterable[Region]) -> Iterator[Region]:
         yield Region(at, region.end - at, region.name)
 
 
-def _wrapper(image: Image, offset: int, pointer: Pointer) -> Wrapper:
+def _wrapper(image: Image, regions: list[Region], offset: int, pointer: Pointer) -> Wrapper:
     record = image.view.read(FatBinaryWrapper, offset)
     target = None
     problem = pointer.problem
     if pointer.offset is not None:
-        region = image.region_of(pointer.offset)
+        place = pointer.offset
+        region = next((r for r in regions if r.offset <= place < r.end), None)
         if region is None:
             problem = f"file offset {pointer.offset:#x} lies in no section"
         else:

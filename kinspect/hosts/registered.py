@@ -5,7 +5,7 @@ stripped. Source: clang/lib/CodeGen/CGCUDANV.cpp.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -16,6 +16,8 @@ from kinspect.view import View, bytes_of, decode
 
 #: an Itanium-mangled name among NUL-terminated text
 MANGLED: Final = re.compile(rb"\0(_Z[0-9A-Za-z_.$]{2,})(?=\0)")
+#: so many names, or fewer, are searched one by one
+FEW: Final = 8
 _FIRST: Final = re.compile(rb"_Z[0-9A-Za-z_.$]{2,}(?=\0)")
 
 
@@ -85,6 +87,24 @@ def _named(data: Iterable[View], names: Iterable[str]) -> frozenset[str]:
     }
     if not wanted:
         return frozenset()
-    return frozenset(
-        wanted[bytes(needle)] for view in data for _, needle in view.find(*wanted)
-    )
+    texts = _texts(data, wanted) if len(wanted) > FEW else _searched(data, wanted)
+    return frozenset(wanted[text] for text in texts)
+
+
+def _searched(data: Iterable[View], needles: Iterable[bytes]) -> Iterator[bytes]:
+    """Search for each by itself: the fastest way for a few."""
+    for view in data:
+        yield from (bytes(needle) for _, needle in view.find(*needles))
+
+
+def _texts(data: Iterable[View], wanted: Collection[bytes]) -> Iterator[bytes]:
+    """Look at every text of the data, once."""
+    longest = max(map(len, wanted))
+    text = re.compile(rb"\0[^\0]{0,%d}(?=\0)" % (longest - 2))
+    step = 1 << 20
+    for view in data:
+        for start in range(0, len(view), step):
+            chunk = bytes_of(view.bytes(start, min(step + longest, len(view) - start)))
+            for match in text.finditer(chunk):
+                if (found := match[0] + b"\0") in wanted:
+                    yield found
