@@ -4,18 +4,17 @@ import os
 from collections.abc import Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from kinspect import checks
 from kinspect.errors import InputError, KinspectError, Where
 from kinspect.inspecting import Inspected, Task, each, read, together
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Artifact, Report, Unreadable
-from kinspect.policy import Policy
 from kinspect.sources import Installed, Named, Watch, label
 from kinspect.version import __version__
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from kinspect.policy import Policy
     from kinspect.resources.reading import Query
     from kinspect.resources.rows import KernelRow
 
@@ -114,7 +113,7 @@ def inspect_many(
 
 def verify(
     paths: Named | Iterable[Named],
-    policy: Policy | None = None,
+    policy: "Policy | None" = None,
     *,
     limits: Limits = DEFAULT,
     exclude: tuple[str, ...] = (),
@@ -131,6 +130,9 @@ def verify(
     RECORD. `jobs` is as for `inspect`; with an `executor`, its workers read the artifacts
     instead (see `inspect_many`). The report is the same.
     """
+    from kinspect import checks  # noqa: PLC0415  # who just reads needs no rules
+    from kinspect.policy import Policy  # noqa: PLC0415
+
     policy = policy or Policy()
     names = [paths] if isinstance(paths, str | os.PathLike | Installed) else list(paths)
     left_out = (*policy.exclude, *exclude)
@@ -165,7 +167,7 @@ def verify(
 
 
 def _exceptions(
-    artifacts: Iterable[Artifact], policy: Policy
+    artifacts: Iterable[Artifact], policy: "Policy"
 ) -> dict[str, tuple[str, ...]]:
     """The binaries that the policy requires other targets of."""
     paths = (binary.path for artifact in artifacts for binary in artifact.binaries)

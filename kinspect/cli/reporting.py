@@ -1,6 +1,5 @@
 """Where a report goes and how it looks; `verify` and `audit` share these options."""
 
-import shutil
 import sys
 from collections.abc import Callable
 from functools import update_wrapper
@@ -69,6 +68,8 @@ def fitted(text: str) -> str:
     """Lines as wide as the terminal. A log keeps them whole: they can be searched."""
     if not sys.stdout.isatty():
         return text
+    import shutil  # noqa: PLC0415
+
     from kinspect.render.style import wrapped  # noqa: PLC0415
 
     return wrapped(text, shutil.get_terminal_size().columns)

@@ -4,7 +4,6 @@ A report of 40 bundles that all lack gfx950, or of 100,000 kernels that one targ
 another lacks, is one problem to a reader. The formats that people read tell it once.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -120,6 +119,8 @@ def fingerprints(found: Sequence[Group], report: Report) -> list[str]:
     It does not depend on where the artifact lies, on the version in a wheel's name, on
     messages, or on how many bundles and kernels are concerned.
     """
+    import hashlib  # noqa: PLC0415  # text has no fingerprints
+
     seen: Counter[str] = Counter()
     names = []
     for group in found:

@@ -5,7 +5,6 @@
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -99,6 +98,8 @@ def _text(path: Path) -> str:
 
 
 def _loaded(text: str, file: str) -> dict[str, object]:
+    import tomllib  # noqa: PLC0415  # many runs have no policy file
+
     try:
         return tomllib.loads(text)
     except ValueError as error:  # TOMLDecodeError, or a number of too many digits
