@@ -183,9 +183,7 @@ class _Work:
         from kinspect.render import disassembly, kernel_lines  # noqa: PLC0415
 
         if view.format == "text":
-            each = self._tables if view.stats else self._listings
-            for one in self._code_objects():
-                yield from each(one, view)
+            yield from self._tables(view) if view.stats else self._listings()
             return
         values = self._values(view)
         if view.format == "csv":
@@ -209,18 +207,26 @@ class _Work:
                 self.listed = True
                 yield one
 
-    def _listings(self, one: Disassembled, _: View) -> Iterator[str]:
+    def _listings(self) -> Iterator[str]:
         from kinspect.render import disassembly  # noqa: PLC0415
 
-        with self._guarded(one):
-            yield from disassembly.listing(one)
+        for one in self._code_objects():
+            with self._guarded(one):
+                yield from disassembly.listing(one)
 
-    def _tables(self, one: Disassembled, view: View) -> Iterator[str]:
+    def _tables(self, view: View) -> Iterator[str]:
         from kinspect.render import disassembly  # noqa: PLC0415
 
-        with self._guarded(one):
-            sibling = sibling_of(one, view.beyond)
-            yield disassembly.table(one, statistics(one, sibling), sibling)
+        totals = disassembly.Totals()
+        before = ""
+        for one in self._code_objects():
+            with self._guarded(one):
+                sibling = sibling_of(one, view.beyond)
+                rows = statistics(one, sibling)
+                totals.add(one, rows, sibling)
+                yield before + disassembly.table(one, rows, sibling)
+                before = "\n"
+        yield from totals.text()
 
     def _values(self, view: View) -> Iterator[dict[str, Any]]:
         from kinspect.render import disassembly  # noqa: PLC0415

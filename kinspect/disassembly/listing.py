@@ -18,9 +18,10 @@ from kinspect.formats.amdgpu_elf import Elf, offset_of
 from kinspect.view import Bytes
 
 #: `⇥s_branch 3   // 000000001B00: BF820003 <foo+0x10>`: words as they are in memory,
-#: each as one number; what follows is where a branch leads
+#: each as one number; then where a branch leads, and what LLVM thinks of an operand
 _LINE: Final = re.compile(
-    rb"\t([^\t].*?) *// ([0-9A-F]{8,16}): ([0-9A-F]{8}(?: [0-9A-F]{8})*)(?: <(.*)>)?"
+    rb"\t([^\t].*?) *// ([0-9A-F]{8,16}): ([0-9A-F]{8}(?: [0-9A-F]{8})*)"
+    rb"(?: <(.*?)>)?(?: ; .*)?"
 )
 #: what LLVM prints for a word that is no instruction to it
 UNDECODED: Final = ".long"

@@ -121,19 +121,49 @@ def _head(one: Disassembled, function: Function) -> dict[str, Any]:
 def table(one: Disassembled, rows: Sequence[Statistics], sibling: str | None) -> str:
     """A row for each kernel of a code object, and what an older processor lacks."""
     rows = sorted(rows, key=lambda row: row.function.names)
-    head = (
-        f"{escape(one.path)}   bundle {one.bundle}, {_targets(one)},"
-        f" {count(len(rows), 'kernel')}"
-    )
+    place = f"{escape(one.path)}   bundle {one.bundle}, {_targets(one)}"
+    named = [(row, escape(demangle(row.function.names[0]))) for row in rows]
+    if len(rows) > 1:
+        named.append((_sum(rows), "in all"))
+    return _text(f"{place}, {count(len(rows), 'kernel')}", named, sibling)
+
+
+def _text(head: str, named: Sequence[tuple[Statistics, str]], sibling: str | None) -> str:
+    """A table, whose last row says what is new in all of them."""
+    rows = [row for row, _ in named]
     kinds = [k for k in COLUMNS if k is not Kind.UNDECODED or any(r.kinds[k] for r in rows)]
     headers = ["all", *(COLUMNS[kind] for kind in kinds)]
     if sibling is not None:
         headers.append(f"not {sibling}")
-    lines = [[*_cells(row, kinds), escape(demangle(row.function.names[0]))] for row in rows]
-    if len(rows) > 1:
-        lines.append([*_cells(_sum(rows), kinds), "in all"])
+    lines = [[*_cells(row, kinds), name] for row, name in named]
     text = narrow_table(lines, [*headers, "kernel"], {"kernel"})
-    return "\n  ".join([head, *text, *_new(rows, sibling)]) + "\n"
+    return "\n  ".join([head, *text, *_new(rows[-1:], sibling)]) + "\n"
+
+
+class Totals:
+    """All code objects for a target together, where there are more than one."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str | None], Statistics] = {}
+        self._numbers: Counter[tuple[str, str | None]] = Counter()
+        self._kernels: Counter[tuple[str, str | None]] = Counter()
+
+    def add(
+        self, one: Disassembled, rows: Sequence[Statistics], sibling: str | None
+    ) -> None:
+        key = _targets(one), sibling
+        before = [self._found[key]] if key in self._found else []
+        self._found[key] = _sum([*before, *rows])
+        self._numbers[key] += 1
+        self._kernels[key] += len(rows)
+
+    def text(self) -> Iterator[str]:
+        for (target, sibling), row in self._found.items():
+            number = self._numbers[target, sibling]
+            if number > 1:
+                kernels = count(self._kernels[target, sibling], "kernel")
+                head = f"{target} in all: {count(number, 'code object')}, {kernels}"
+                yield "\n" + _text(head, [(row, "in all")], sibling)
 
 
 def _cells(row: Statistics, kinds: Sequence[Kind]) -> list[str]:

@@ -134,6 +134,21 @@ ns::bar(int)
     )
 
 
+def test_what_llvm_remarks_is_no_part_of_an_instruction(kinspect, fake, lib):
+    remark = " ; Warning: SGPR_64: scalar reg is not aligned 15"
+    first = printed(lib, f"s_branch 1 | BF800000 <{FOO}+0x4>").replace(
+        "+0x4>", f"+0x4>{remark}"
+    )
+    fake(
+        f"{first}\n    {printed(lib + 4, *SOUND[1:])}".replace(
+            "BF810000", "BF810000" + remark
+        )
+    )
+    done = kinspect("disasm", "lib.so")
+    assert (done.code, done.err) == (0, "")
+    assert "  0000  s_branch 1  → 0004\n  0004  s_endpgm\n" in done.out
+
+
 def test_kernels_are_chosen(kinspect, fake, lib):
     fake(printed(lib, *SOUND))
     assert "foo" not in kinspect("disasm", "-k", "ns::*", "lib.so").out
@@ -415,6 +430,20 @@ x.co   bundle 0, gfx950, 1 kernel
   something else to gfx942: v_mfma_f32_4x4x4_16b_f16 1 (v_mfma_f32_4x4x4f16 there)
 """
     )
+
+
+def test_code_objects_for_a_target_are_added_up(kinspect, many, tmp_path):
+    many(MANY)
+    (tmp_path / "y.co").write_bytes((tmp_path / "x.co").read_bytes())
+    blocks = kinspect("disasm", "--stats", "x.co", "y.co").out.split("\n\n")
+    assert [block.splitlines()[0] for block in blocks] == [
+        "x.co   bundle 0, gfx950, 1 kernel",
+        "y.co   bundle 0, gfx950, 1 kernel",
+        "gfx950 in all: 2 code objects, 2 kernels",
+    ]
+    numbers = [block.splitlines()[2].split()[:13] for block in blocks]
+    assert [int(n) for n in numbers[2]] == [2 * int(n) for n in numbers[0]]
+    assert "not in gfx942: buffer_load_dwordx4 lds 2, v_add_f32 2\n" in blocks[2]
 
 
 def test_statistics_for_programs(kinspect, many):

@@ -222,6 +222,20 @@ def test_the_example_of_statistics(kinspect, tool, member, monkeypatch):
     assert kinspect(*shlex.split(options), name).out == printed
 
 
+@pytest.mark.corpus
+def test_hand_written_kernels_without_sizes(kinspect, tool, member):
+    """Where gfx942 loses step, LLVM remarks on what it makes of the rest."""
+    tool("llvm-objdump-22")
+    for name in ("fmha_v3_bwd/bwd_hd128_bf16_a16_psskddv", "fmha_v3_fwd/fwd_hd128_bf16"):
+        path = member("aiter", f"aiter_meta/hsa/gfx950/{name}.co")
+        done = kinspect("disasm", "--stats", "--format", "json", path)
+        assert (done.code, done.err) == (0, "")
+        (row,) = json.loads(done.out)
+        new = {one["name"] for one in row["beyond"]["instructions"]}
+        assert {"v_mfma_f32_32x32x16_bf16", "ds_read_b64_tr_b16"} <= new
+        assert all(one["there"] is None for one in row["beyond"]["instructions"])
+
+
 # --- listings -----------------------------------------------------------------------------
 
 
