@@ -6,6 +6,7 @@ stripped. Source: clang/lib/CodeGen/CGCUDANV.cpp.
 
 import re
 from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Final
 
@@ -18,6 +19,11 @@ from kinspect.view import View, bytes_of, decode
 MANGLED: Final = re.compile(rb"\0(_Z[0-9A-Za-z_.$]{2,})(?=\0)")
 #: so many names, or fewer, are searched one by one
 FEW: Final = 8
+_HASH: Final = re.compile(rb"\.(?:intern|static)\.")
+#: bytes that are searched at once, and what of the next ones is looked at too: longer than
+#: any name that a compiler makes
+STEP: Final = 1 << 20
+OVERLAP: Final = 1 << 14
 _FIRST: Final = re.compile(rb"_Z[0-9A-Za-z_.$]{2,}(?=\0)")
 
 
@@ -27,10 +33,8 @@ def registered_names(data: tuple[View, ...]) -> frozenset[str]:
 
 
 def _names(view: View) -> Iterator[str]:
-    step = 1 << 20
-    overlap = 1 << 14  # longer than any name that a compiler makes
-    for start in range(0, len(view), step):
-        chunk = bytes_of(view.bytes(start, min(step + overlap, len(view) - start)))
+    for start in range(0, len(view), STEP):
+        chunk = bytes_of(view.bytes(start, min(STEP + OVERLAP, len(view) - start)))
         if not start and (first := _FIRST.match(chunk)):
             yield decode(first[0])  # no NUL before the first text of a section
         for match in MANGLED.finditer(chunk):
@@ -55,23 +59,34 @@ def completed(host: Host, bundles: Iterable[Bundle]) -> Registration:
 
 
 def _unnamed(host: Host, named: Iterable[str]) -> Iterator[str]:
-    """Kernels with a device stub that no text of the data names, each once.
-
-    Linkers let a text be the end of a longer one, so that nothing need stand before it.
-    """
+    """Kernels with a device stub that no text of the data names, each once."""
     known = {plain_kernel(name) for name in named}
     candidates = {kernels_of_stub(stub) for stub in host.stubs} - {()}
-    open_ = [names for names in candidates if known.isdisjoint(names)]
-    needles = {
-        name.encode("utf-8", "surrogateescape") + end: name
-        for names in open_
-        for name in names
-        for end in (b"\0", b".intern.", b".static.")
-    }
-    if not needles:
-        return
-    found = {needles[bytes(n)] for view in host.data for _, n in view.find(*needles)}
-    yield from (names[-1] for names in open_ if found.isdisjoint(names))
+    left = [names for names in candidates if known.isdisjoint(names)]
+    wanted = {name.encode("utf-8", "surrogateescape") for names in left for name in names}
+    if wanted:
+        found = {decode(text) for text in _ends(host.data, wanted)}
+        yield from (names[-1] for names in left if found.isdisjoint(names))
+
+
+def _ends(data: Iterable[View], wanted: AbstractSet[bytes]) -> Iterator[bytes]:
+    """Those of the names that a text in the data ends with, in one pass.
+
+    Linkers let a text be the end of a longer one, so that nothing need stand before it.
+    The hash that an RDC compile appends to a static kernel's name does not count.
+    """
+    lengths = sorted({len(name) for name in wanted})
+    for view in data:
+        for start in range(0, len(view), STEP):
+            size = min(STEP + OVERLAP, len(view) - start)
+            *texts, _ = bytes(view.bytes(start, size)).split(b"\0")
+            for text in set(texts):
+                stem = _HASH.split(text, 1)[0]
+                for length in lengths:
+                    if length > len(stem):
+                        break
+                    if stem[-length:] in wanted:
+                        yield stem[-length:]
 
 
 def _disputed(bundle: Bundle) -> frozenset[str]:

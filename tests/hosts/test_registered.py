@@ -138,3 +138,10 @@ def test_names_that_were_found_already_are_not_looked_for_again():
         HOST, stubs=frozenset({"_Z18__device_stub__fooPi"}), registration=named, data=()
     )
     assert completed(host, ()).unnamed == ()
+
+
+@pytest.mark.parametrize("at", [STEP - 10, STEP - 3, STEP, 2 * STEP + 5])
+def test_a_name_across_the_pieces_that_are_read_counts(at):
+    data = bytes(at) + b"kernel\0" + bytes(9)
+    host = replace(HOST, stubs=frozenset({"__device_stub__kernel"}), data=(view(data),))
+    assert completed(host, ()).unnamed == ()
