@@ -101,6 +101,19 @@ def test_relr_is_followed_beyond_one_bitmap(count):
     assert all(w.target for w in host.wrappers)
 
 
+def test_relr_relocates_other_words_too():
+    """An address of no wrapper's, and bits for those behind it."""
+    built = Host(PAIR, [Wrapper(by="relr")] * 3).build()
+    data = bytearray(built.data)
+    first = built.address[SEGMENT] + 8
+    bits = 1 | 1 << 1 | 1 << 3 | 1 << 6  # the second is another word
+    pack_into("<2Q", data, built.place[".relr.dyn"], first - 8, bits << 1 | 1)
+    assert pointed(parse(bytes(data))) == [built.place[FATBIN]] * 3
+    pack_into("<Q", data, built.place[".relr.dyn"] + 8, (bits ^ 1 << 3) << 1 | 1)
+    found = [w.target is not None for w in parse(bytes(data)).wrappers]
+    assert found == [True, False, True]
+
+
 def test_wrappers_of_one_file_may_be_relocated_differently():
     ways = ["relative", "symbolic", "relr", "relr", "symbolic"]
     built = Host(PAIR, [Wrapper(by=by) for by in ways]).build()
