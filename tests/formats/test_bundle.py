@@ -136,6 +136,14 @@ def test_entries_that_overlap_or_reach_out_are_faults(slots, words):
     assert len(table.entries) == len(slots)
 
 
+def test_entries_may_touch_the_header_and_one_another():
+    data = bundle(Slot("a", b"x" * 7), Slot("b", b"y"), host=False, align=1)
+    table = parse(data)
+    assert table.entries[0].offset == table.header_size
+    assert table.entries[1].offset == table.header_size + 7
+    assert (table.faults, table.size) == ((), len(data))
+
+
 def test_an_empty_entry_overlaps_nothing_wherever_it_points():
     data = bundle(Slot("a", b"x" * 8), Slot("b", offset=0), Slot("c", offset=60))
     assert parse(data).faults == ()

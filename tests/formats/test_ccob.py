@@ -214,6 +214,16 @@ def test_the_end_of_a_stream_is_not_looked_for_beyond_what_is_promised(method):
     assert parse(ccob(data, 1, method)).uncompressed == len(data)
 
 
+@pytest.mark.parametrize("size", range(1008, 1030))
+def test_the_end_of_a_stream_may_come_after_all_of_its_data(size):
+    """Stored in zlib: 7 bytes before the data, 4 of a checksum behind it."""
+    data = bytes(size)
+    payload = zlib.compress(data, 0)
+    assert len(payload) == size + 11
+    stored = ccob(data, 1, "zlib", payload=payload)
+    assert parse(stored + b"more").total == len(stored)
+
+
 @each_kind
 def test_a_stream_that_is_shorter_than_promised_is_a_fault(version, method):
     long = ccob(PLAIN, version, method, uncompressed=len(PLAIN) + 7)

@@ -197,3 +197,27 @@ def test_a_place_weighs_what_there_is_to_read_in_it():
         (ccob(SMALL), len(SMALL)),
     ):
         assert reader.find(view(data)).weight == weight
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"\x03\x02\x23\x07" + bytes(16), ""),  # SPIR-V's magic, little-endian
+        (b"BC\xc0\xde" + bytes(16), ""),  # bitcode, for a link
+        (b"", ""),
+        (b"text", "not SPIR-V: it starts with 74 65 78 74"),
+        (b"x", "not SPIR-V: it starts with 78"),
+        (OBJECT, "not SPIR-V"),
+    ],
+)
+def test_spir_v_is_some_or_it_is_told(content, told):
+    data = bundle(Slot("hip-spirv64-amd-amdhsa--amdgcnspirv", content), host=False)
+    (entry,) = Reader(opener=objects.parse).read(view(data)).entries
+    code = entry.code_object
+    if told:
+        assert isinstance(code, Unreadable)
+        assert told in code.message
+    else:
+        assert code is None
+    (entry,) = Reader().read(view(data)).entries
+    assert entry.code_object is None

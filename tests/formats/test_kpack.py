@@ -737,6 +737,10 @@ def test_a_bundle_for_every_wrapper(scheme):
         [len(ONE), len(TWO)],
         [len(THREE)],
     ]
+    sizes = [len(ONE), len(TWO)] if scheme == "none" else [len(frame(ONE)), len(frame(TWO))]
+    assert found[0].size == sum(sizes)
+    stored = [None, None] if scheme == "none" else sizes
+    assert [e.stored for e in found[0].entries] == stored
     assert [one.method for one in found] == [None if scheme == "none" else "zstd"] * 2
 
 
@@ -750,6 +754,15 @@ def test_no_more_bundles_than_the_limit():
     assert len(read(2)) == 2
     with pytest.raises(LimitExceeded, match="bundles is 2"):
         read(1)
+
+
+def test_a_plain_payload_has_the_size_that_it_is_stored_in():
+    """Whatever else is told of it: that is what the loader hands on."""
+    toc = toc_of({("k#0", "gfx942"): ONE})
+    toc["k#0"]["gfx942"]["original_size"] = 7
+    data = write({("k#0", "gfx942"): ONE}, toc=toc)
+    (found,) = kpack_bundles.bundles(view(data), parse(data), Reader())
+    assert found.entries[0].size == len(ONE)
 
 
 def test_a_frame_that_does_not_tell_its_size_has_that_of_its_entry():

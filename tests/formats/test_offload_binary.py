@@ -239,6 +239,12 @@ def test_a_stream_that_is_cut_or_no_stream_is_told(method):
         data = bytearray(whole[:size])
         pack_into("<Q", data, 8, size)
         assert not ends_well(parse, bytes(data)), size
+    checked = zstandard.ZstdCompressor(write_checksum=True).compress(write(3)[40:])
+    for size in range(1, len(checked) + 1):
+        data = bytearray(write(3)[:40] + checked[:size])
+        pack_into("<Q", data, 8, len(data))
+        pack_into("<Q", data, 32, len(write(3)) - 40)
+        assert ends_well(parse, bytes(data)) is (size == len(checked)), size
     for garbage in (b"\x28\xb5\x2f\xfd garbage", b"\x78\x9c garbage", b"garbage"):
         data = bytearray(whole[:40] + garbage)
         pack_into("<Q", data, 8, len(data))
@@ -267,6 +273,11 @@ def test_limits_hold_for_images_and_for_what_is_inflated():
     assert len(parse(offload_binary(*images, version=2), Limits(entries=5)).images) == 5
     with pytest.raises(LimitExceeded, match="entries is 5"):
         parse(offload_binary(*images, version=2), Limits(entries=4))
+    strings = {f"key{number}": "value" for number in range(5)}
+    data = offload_binary(Image(b"x", strings=strings))  # with its triple and its arch
+    assert len(parse(data, Limits(entries=7)).images[0].strings) == 7
+    with pytest.raises(LimitExceeded, match="entries is 7"):
+        parse(data, Limits(entries=6))
     large = offload_binary(Image(bytes(1 << 20)), version=3, method="zstd")
     with pytest.raises(LimitExceeded, match="inflated is"):
         parse(large, Limits(inflated=1 << 19))
