@@ -1,6 +1,6 @@
 """What kinspect costs, held against the tools of others in the same run.
 
-    python -m benchmarks             # all, some ten minutes
+    python -m benchmarks             # all, some minutes
     python -m benchmarks --quick     # fewer runs, smaller files
     python -m benchmarks --docs      # and put the figures into docs/performance.md
 

@@ -17,8 +17,8 @@ from tests.writers import Host, Slot, Wrapper, bundle, ccob, code_object
 from tests.writers.bundles import device
 
 BOTH: Final = ("gfx942", "gfx950")
-#: a code object is padded to this size where bundles are counted: small, as many are
-ALIGN: Final = 4096
+#: where bundles start, in bytes
+ALIGN: Final = 64
 
 
 @dataclass(frozen=True)
@@ -49,16 +49,21 @@ def both(*kernels: str) -> bytes:
     return bundle(*((target, code_object(target, *names)) for target in BOTH))
 
 
-def _units(one: bytes, count: int) -> bytes:
+def _units(one: bytes, count: int, **more) -> bytes:
     """A library with a bundle, and a wrapper, for each of so many translation units."""
     size = -(-len(one) // ALIGN) * ALIGN
     padded = one + bytes(size - len(one))
     wrappers = [Wrapper(at=size * number) for number in range(count)]
-    return library(padded * count, wrappers=wrappers, align=ALIGN)
+    return library(padded * count, wrappers=wrappers, align=ALIGN, **more)
 
 
 def bundles(count: int) -> bytes:
     return _units(both(), count)
+
+
+def stripped(count: int) -> bytes:
+    """The same without section headers, where device code can't be told from data."""
+    return _units(both(), count, sections=False)
 
 
 def compressed(count: int) -> bytes:
@@ -145,9 +150,10 @@ def _zip(files: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> byte
 
 FAMILIES: Final[Mapping[str, Scaled]] = MappingProxyType(
     {
-        "bundles": Scaled("bundles", "so", bundles, limit="bundles"),
+        "bundles": Scaled("bundles", "so", bundles, most=10_000),
+        "stripped": Scaled("bundles, without section headers", "so", stripped, most=10_000),
         "listed": Scaled("bundles, listed", "so", bundles, limit="bundles", command="list"),
-        "compressed": Scaled("compressed bundles", "so", compressed, limit="bundles"),
+        "compressed": Scaled("compressed bundles", "so", compressed, most=10_000),
         "entries": Scaled("entries of a compressed bundle", "so", entries, most=4096),
         "kernels": Scaled("kernels", "so", kernels),
         "stubs": Scaled("kernels with host stubs", "so", stubs),
@@ -156,7 +162,7 @@ FAMILIES: Final[Mapping[str, Scaled]] = MappingProxyType(
         "relr": Scaled("wrappers relocated by RELR", "so", relative),
         "members": Scaled("members of a zip", "zip", members),
         "tarred": Scaled("members of a tar", "tar", tarred),
-        "libraries": Scaled("libraries in a zip", "zip", libraries, most=10_000),
+        "libraries": Scaled("libraries in a zip", "zip", libraries, most=1000),
         "nested": Scaled("zips in zips", "zip", nested, most=100, limit="nesting"),
     }
 )

@@ -40,11 +40,16 @@ def member(wheel: str, inner: str) -> Path:
     return path
 
 
+def _partial(path: Path) -> Path:
+    """What it is called until it is whole."""
+    return path.with_name(f"{path.name}.partial")
+
+
 def section(library: Path) -> Path:
     """Its `.hip_fatbin` as a file, which clang's bundler wants."""
     path = library.with_suffix(".hip_fatbin")
     if not path.exists():
-        partial = path.with_suffix(".partial")
+        partial = _partial(path)
         dump = f"--dump-section=.hip_fatbin={partial}"
         command = ["llvm-objcopy-19", dump, str(library), os.devnull]
         subprocess.run(command, check=True)
@@ -56,7 +61,7 @@ def payloads(library: Path) -> list[Path]:
     """The zstd frames of its compressed bundles, a file each."""
     directory = library.with_suffix(".payloads")
     if not directory.exists():
-        partial = directory.with_suffix(".partial")
+        partial = _partial(directory)
         partial.mkdir(parents=True, exist_ok=True)
         for number, data in enumerate(_frames(section(library).read_bytes())):
             (partial / f"{number:03}.zst").write_bytes(data)

@@ -100,7 +100,7 @@ def markdown(outcomes: Sequence[Outcome], runs: int) -> str:
     """Tables as Markdown has them."""
     about = machine()
     told = (
-        f"Medians of {runs} runs, taken in turns, on {about['cpus']} cores,"
+        f"Medians of up to {runs} runs, taken in turns, on {about['cpus']} cores,"
         f" {about['architecture']}, Python {about['python']}, kinspect {__version__}."
     )
     tables = []

@@ -128,8 +128,8 @@ ROWS: Final = (
         (Ratio(UNZIP, 0.6),),
     ),
     Row(
-        "verify-corpora", "`verify` of eight wheels (540 MB) in one call", _verify_corpora,
-        (Faster(ONE_JOB, 1.6),),
+        "verify-corpora", "`verify` of all wheels of the corpus in one call",
+        _verify_corpora, (Faster(ONE_JOB, 1.6),),
     ),
 )  # fmt: skip
 
