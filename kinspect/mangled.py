@@ -52,10 +52,50 @@ def fits(symbol: str, room: int) -> bool:
         return True
     if not symbol.isascii():  # lengths count bytes
         return False
+    if _shapes.has(symbol, room):
+        return True
+    parser = _Parser(symbol, room)
     try:
-        return _Parser(symbol, room).length() <= room
+        if parser.length() > room:
+            return False
     except (_Unknown, RecursionError):
         return False
+    _shapes.add(symbol, room, parser.fixed)
+    return True
+
+
+class _Shapes:
+    """Symbols that fit, for those that are made alike.
+
+    Most names of a library differ from one of the last few of their length in the letters
+    of identifiers and the digits of numbers alone: their parts are the same, and so is how
+    long they get.
+    """
+
+    #: how many are kept of a length, and of how many lengths
+    EACH, ALL = 4, 512
+
+    def __init__(self) -> None:
+        #: length and room → symbols and the bits that must be the same, as numbers
+        self._known: dict[tuple[int, int], list[tuple[int, int]]] = {}
+
+    def has(self, symbol: str, room: int) -> bool:
+        known = self._known.get((len(symbol), room))
+        if not known:
+            return False
+        value = int.from_bytes(symbol.encode("ascii"), "little")
+        return any(not (value ^ other) & fixed for other, fixed in known)
+
+    def add(self, symbol: str, room: int, fixed: bytearray) -> None:
+        if len(self._known) >= self.ALL:
+            self._known.clear()
+        value = int.from_bytes(symbol.encode("ascii"), "little")
+        known = self._known.setdefault((len(symbol), room), [])
+        known.insert(0, (value, int.from_bytes(fixed, "little")))
+        del known[self.EACH :]
+
+
+_shapes: Final = _Shapes()
 
 
 def _crude(symbol: str) -> int:
@@ -74,8 +114,8 @@ class _Parser:
     """Lengths of the parts of a symbol, all of them rounded up."""
 
     __slots__ = (
-        "argument", "array", "at", "empty", "end", "identifier", "numbered", "pack", "room",
-        "text",
+        "argument", "array", "at", "empty", "end", "fixed", "identifier", "numbered",
+        "pack", "room", "text",
     )  # fmt: skip
 
     def __init__(self, symbol: str, room: int) -> None:
@@ -84,6 +124,8 @@ class _Parser:
         self.end = len(self.text) - 2
         self.at = symbol.index("Z") + 1
         self.room = room
+        #: the bits of the symbol that decide what its parts are
+        self.fixed = bytearray(b"\xff" * len(symbol))
         #: the parts that `S_`, `S0_`, … refer to
         self.numbered: list[int] = []
         #: the longest template argument, and the most elements of a pack
@@ -205,6 +247,8 @@ class _Parser:
         self.at = match.end() + size
         if self.at >= self.end:
             raise _Unknown
+        # not the first letter: a digit in its place would belong to the length
+        self.fixed[match.end() + 1 : self.at] = bytes(size - 1)
         if size < _ANONYMOUS:
             return _ANONYMOUS
         self.identifier = max(self.identifier, size)
@@ -268,6 +312,8 @@ class _Parser:
         size = self.type()
         end = _end(_NUMBER, text, self.at)
         size += _UNNAMED + end - self.at
+        if text[self.at : end - 1].isdecimal():  # any digit, in ASCII 0x30 to 0x39
+            self.fixed[self.at : end - 1] = b"\xf0" * (end - 1 - self.at)
         self.at = end
         return size
 

@@ -257,3 +257,47 @@ def test_no_name_is_longer_than_it_was_said_to_be(random, depth):
         bounds.append(mangled._Parser(symbol, names.ROOM).length())
     if min(bounds) <= names.ROOM:
         assert len(pydemumble.demangle(symbol)) <= min(bounds)
+
+
+@given(st.randoms(use_true_random=False), st.integers(2, 4))
+def test_names_that_differ_in_letters_and_digits_alone_are_as_long(random, depth):
+    """And any other bit makes another name."""
+    symbol = f"_Z{Symbols(random).encoding(depth)}"
+    parser = mangled._Parser(symbol, names.ROOM)
+    try:
+        size = parser.length()
+    except mangled._Unknown:
+        return
+    shapes = mangled._Shapes()
+    shapes.add(symbol, names.ROOM, parser.fixed)
+    free = {0x00: "abcZEIS_059", 0xF0: "0123456789"}
+    alike = "".join(
+        random.choice(free[fixed]) if fixed in free else one
+        for one, fixed in zip(symbol, parser.fixed, strict=True)
+    )
+    assert shapes.has(alike, names.ROOM)
+    assert mangled._Parser(alike, names.ROOM).length() == size
+    places = [place for place, fixed in enumerate(parser.fixed) if fixed == 0xFF]
+    place = random.choice(places)
+    other = symbol[:place] + chr(ord(symbol[place]) ^ 1) + symbol[place + 1 :]
+    assert not shapes.has(other, names.ROOM)
+    assert not shapes.has(symbol + "i", names.ROOM)
+    assert not shapes.has(symbol, names.ROOM - 1)
+
+
+def test_few_shapes_are_kept():
+    shapes = mangled._Shapes()
+    for size in range(2000):
+        for letter in "abcdefgh":
+            shapes.add(letter * size, 1, bytearray(b"\xff" * size))
+    assert len(shapes._known) <= shapes.ALL
+    assert all(len(known) <= shapes.EACH for known in shapes._known.values())
+
+
+def test_a_digit_in_place_of_a_first_letter_is_part_of_the_length():
+    parser = mangled._Parser("_Z3abcv", names.ROOM)
+    parser.length()
+    shapes = mangled._Shapes()
+    shapes.add("_Z3abcv", names.ROOM, parser.fixed)
+    assert shapes.has("_Z3axyv", names.ROOM)
+    assert not shapes.has("_Z31bcv", names.ROOM)
