@@ -100,6 +100,16 @@ def test_what_no_sibling_lacks_is_not_in_dispute():
     assert completed(HOST, [broken]).variables == ()
 
 
+def test_many_names_are_looked_for_at_once():
+    """More than are searched one by one; some stand there, as a part of a text or whole."""
+    names = [f"variable_{number:02}" for number in range(20)]
+    found = read(gfx942=names, gfx950=["x"])
+    texts = b"\0other\0variable_03\0xvariable_04\0variable_05x\0variable_06\0variable_07"
+    host = replace(HOST, data=(view(texts), view(b"\0variable_11\0")))
+    told = completed(host, [found]).variables
+    assert told == ("variable_03", "variable_06", "variable_11")
+
+
 def test_a_table_or_no_wrapper_leaves_nothing_to_look_for():
     disputed = [read(gfx942=["lost"], gfx950=["both"])]
     assert completed(HOST, disputed).variables == ("both", "lost")
