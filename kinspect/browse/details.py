@@ -52,7 +52,8 @@ def _finding(finding: Finding) -> Iterator[str]:
 def _facts(node: Node, resources: Resources | None) -> Iterator[str]:
     subject = node.subject
     if isinstance(subject, Artifact):
-        yield f"{escape(subject.path)}: {subject.kind}"
+        yield escape(subject.path)
+        yield subject.kind
         yield from _unreadable(subject.unreadable)
     elif isinstance(subject, Binary):
         yield from _binary(subject)
@@ -116,12 +117,14 @@ def _kernel(node: Node, name: str, resources: Resources | None) -> Iterator[str]
         yield "reading resources …"
         return
     rows = []
-    for entry in bundle.hip_entries:
+    here = node.parent and node.parent.subject
+    # what one looks at comes first: of 27 targets, 80 columns and 24 lines show four
+    for entry in sorted(bundle.hip_entries, key=lambda one: one is not here):
         target = entry.id.target_name
         kernel = resources.get((binary.path, bundle.index, target, name))
         if kernel is not None:
             values = [getattr(kernel, field) for field in COLUMNS.values()]
-            mark = ">" if node.parent and node.parent.subject is entry else " "
+            mark = ">" if entry is here else " "
             shown = ["-" if value is None else str(value) for value in values]
             rows.append([f"{mark} {escape(target)}", *shown])
     yield from _columns([["  target", *COLUMNS], *rows]) if rows else ["no resources"]

@@ -87,7 +87,9 @@ def _artifact(artifact: Artifact, findings: tuple[Finding, ...]) -> Node:
         for binary in binaries:
             yield _binary(binary, artifact, node)
 
-    label = f"{escape(artifact.path)}  {artifact.kind}, {count(len(binaries), 'binary')}"
+    # its whole path is among the details: here it would hide what follows
+    name = escape(PurePath(artifact.path).name or artifact.path)
+    label = f"{name}  {artifact.kind}, {count(len(binaries), 'binary')}"
     return Node("artifact", label, artifact.path, artifact, make, None, findings)
 
 
@@ -98,7 +100,7 @@ def _binary(binary: Binary, artifact: Artifact, parent: Node) -> Node:
 
     findings = tuple(one for one in parent.findings if one.path == binary.path)
     inner = short_name(binary.path, (artifact,))
-    # a file that was named is its only binary: its path stands above
+    # a file that was named is its only binary
     name = escape(PurePath(inner).name if inner == artifact.path else inner)
     facts = [count(len(binary.bundles), "bundle")] if binary.bundles else []
     facts += [count(len(binary.bitcode), "bitcode module")] if binary.bitcode else []

@@ -100,11 +100,25 @@ def test_a_slash_can_be_searched_for():
     assert notes == ["nothing is called 'a/b'"]
 
 
-def test_a_file_that_was_named_has_its_path_once():
-    lines, _, _ = seen("deep_ep_both.so")
-    tree = lines[1 : lines.index(next(line for line in lines if line.startswith("─")))]
-    assert [str(SAMPLES) in line for line in tree[:2]] == [True, False]
-    assert "deep_ep_both.so  1 bundle" in tree[1]
+def test_the_path_of_what_was_named_is_told_below_the_tree():
+    """In the tree it would hide what stands behind it."""
+    lines, parts, _ = seen("deep_ep_both.so")
+    tree = [line.strip("▼▶└─ ") for line in lines[1 : parts["#pane"].y] if line]
+    assert tree == ["deep_ep_both.so  file, 1 binary", "deep_ep_both.so  1 bundle"]
+    told = lines[parts["#pane"].y + 1 :]
+    assert [line.strip() for line in told[:2]] == [str(SAMPLES / "deep_ep_both.so"), "file"]
+
+
+def test_the_target_that_one_looks_at_comes_first():
+    """The others may be out of sight."""
+    keys = ["slash", *"query_mask", "enter", "n"]
+    lines, parts, _ = seen("deep_ep_both.so", *keys)
+    told = [line.split() for line in lines[parts["#pane"].y :]]
+    at = next(n for n, line in enumerate(told) if line[:2] == ["target", "VGPR"])
+    assert [line[:2] for line in told[at + 1 : at + 3]] == [
+        [">", "gfx950"],
+        ["gfx942", "2"],
+    ]
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 45)])
