@@ -536,3 +536,29 @@ def test_what_was_written_is_read(kernels, target, abi, sections, padding, undef
     gone = [] if sections else ["its section headers are gone"]
     assert [fault.message.split(",")[0] for fault in found.faults] == gone
     assert amdgpu_elf.extent(view(data + bytes(5))) == len(data)
+
+
+def test_a_code_object_starts_with_its_magic():
+    assert amdgpu_elf.is_code_object(view(GOOD))
+    for magic in (b"\x7fELG", b"\0ELF", bytes(4)):
+        assert not amdgpu_elf.is_code_object(view(magic + GOOD[4:]))
+
+
+def test_a_section_without_bytes_takes_none_of_the_file():
+    """SHT_NOBITS: what a variable that starts as zeros takes is memory."""
+    start = int.from_bytes(GOOD[SHOFF : SHOFF + 8], "little")
+    data = bytearray(GOOD)
+    pack_into("<I", data, start + 64 + 4, 8)  # the first section, .rodata
+    pack_into("<Q", data, start + 64 + 32, 1 << 20)  # sh_size
+    assert amdgpu_elf.extent(view(bytes(data) + bytes(100))) == len(GOOD)
+    pack_into("<I", data, start + 64 + 4, 1)
+    assert amdgpu_elf.extent(view(bytes(data) + bytes(100))) == len(GOOD) + 100
+
+
+def test_a_segment_that_is_not_loaded_may_reach_beyond_the_file():
+    """Nothing maps it; PT_DYNAMIC is not asked where sections tell the symbols."""
+    (at,) = (at for at in (64, 120, 176) if GOOD[at : at + 4] == pack("<I", 2))
+    data = spoiled(GOOD, at + 32, "Q", 1 << 20)  # p_filesz
+    elf = amdgpu_elf.open_elf(view(data))
+    assert elf.faults == ()
+    assert amdgpu_elf.open_elf(view(spoiled(GOOD, 64 + 32, "Q", 1 << 20))).faults
