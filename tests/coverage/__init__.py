@@ -12,8 +12,8 @@ from typing import Any, Final
 #: what is run; the other tests reach no more of the readers
 TESTS: Final = (
     "tests/formats", "tests/hosts", "tests/sources", "tests/test_frames.py",
-    "tests/test_audit.py", "tests/test_kpack.py", "tests/test_sidecars.py",
-    "tests/test_walk.py",
+    "tests/test_audit.py", "tests/test_kpack.py", "tests/test_linear.py",
+    "tests/test_sidecars.py", "tests/test_walk.py",
 )  # fmt: skip
 MARKS: Final = " and ".join(
     f"not {one}" for one in ("corpus", "oracle", "slow", "browser", "hypothesis")

@@ -23,6 +23,8 @@ from tests.writers.bitstream import (
     GROUPS,
     IFUNC,
     MODULE,
+    STRTAB,
+    Abbreviation,
     Block,
     Global,
     Module,
@@ -160,6 +162,8 @@ def test_an_alias_is_what_it_stands_for():
     """By its type: 2 is a function, 1 a number."""
     found = built(Global("f", ALIAS, type=2), Global("v", ALIAS, type=1))
     assert (found.functions, found.variables) == (("f",), ("v",))
+    # what an ifunc resolves to is called, whatever its type is spelled as
+    assert built(Global("i", IFUNC, type=1)).functions == ("i",)
 
 
 def test_notes_to_the_compiler_and_its_own_names_are_no_symbols():
@@ -182,8 +186,10 @@ def test_a_variable_of_an_older_compiler_has_no_section():
     data = module.build()
     with pytest.raises(FormatError, match="a name at 0x0 of 0x0 bytes"):
         parse(data)
-    module = Module([Global("v")], more=[Record(GLOBAL_VARIABLE, [0, 1, 1, 2, 1, 0])])
-    assert parse(module.build()).variables == ("v",)
+    for size in (6, 7):  # the seventh is the alignment
+        record = Record(GLOBAL_VARIABLE, [0, 1, 1, 2, 1, 0, 0][:size])
+        module = Module([Global("v")], more=[record])
+        assert parse(module.build()).variables == ("v",)
 
 
 def test_every_processor_of_a_module_is_told():
@@ -209,6 +215,13 @@ def test_records_of_other_blocks_are_none_of_a_module():
     inner = Block(17, [text(2, "x86_64-linux-gnu")])
     assert built(more=[inner, inner]).triple == "amdgcn-amd-amdhsa"
     assert built(more=[Block(MODULE, [text(2, "other")])]).triple == "amdgcn-amd-amdhsa"
+    group = Record(3, [1, 0, 4, *b"target-cpu", 0, *b"gfx906", 0])
+    nested = Block(GROUPS, [Block(GROUPS, [group])])
+    assert built(more=[nested]).processors == ("gfx942",)
+    blob = Abbreviation([("literal", 1), ("blob", 0)])
+    strings = Block(STRTAB, [blob, Record(1, (), b"kernel", by=0)])
+    with pytest.raises(FormatError, match="no string table"):
+        parse(Module(strings=False, more=[strings]).build())
 
 
 @pytest.mark.parametrize(

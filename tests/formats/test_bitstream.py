@@ -224,6 +224,30 @@ def test_what_breaks_the_format_is_told(data, message):
         read(data)
 
 
+@pytest.mark.parametrize("width", [2, 3, 31, 32])
+def test_abbreviation_ids_have_2_to_32_bits(width):
+    assert read(one(Record(1, [2]), width=width)) == [">8", (1, (2,), b""), "<"]
+
+
+def test_blocks_behind_one_another_are_not_nested():
+    assert read(stream(*[Block(8)] * 40)) == [">8", "<"] * 40
+    assert read(one(*[Block(8)] * 40)) == [">8", *[">8", "<"] * 40, "<"]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        [(3, 4), (1, 6), (0, 6)],  # SETBID without a value
+        [(3, 4), (2, 6), (1, 6), (8, 6)],  # BLOCKNAME
+    ],
+)
+def test_what_names_no_block_gives_it_no_abbreviation(record):
+    define = [(2, 4), (1, 5), (1, 1), (9, 8)]
+    data = stream(Block(0, [Raw([*record, *define])]), Block(8))
+    with pytest.raises(FormatError, match="an abbreviation for no block"):
+        read(data)
+
+
 def test_a_bitstream_may_nest_as_deep_as_the_limit():
     deep = Block(8, [Record(1)])
     for _ in range(15):

@@ -370,14 +370,15 @@ def test_symbol_names_that_have_no_end_are_a_fault():
     assert any("no end" in one for one in faults(bytes(strings)))
 
 
-def test_a_symbol_table_whose_strings_are_no_section_is_a_fault():
+@pytest.mark.parametrize("link", [unpack_from("<H", GOOD, SHNUM)[0], 99])
+def test_a_symbol_table_whose_strings_are_no_section_is_a_fault(link):
     data = bytearray(GOOD)
     (start,) = [
         at for at in range(int.from_bytes(GOOD[40:48], "little"), len(GOOD), 64)
         if GOOD[at + 4 : at + 8] == pack("<I", 11)
     ]  # fmt: skip
-    pack_into("<I", data, start + 40, 99)
-    assert any("sh_link 99" in one for one in faults(bytes(data)))
+    pack_into("<I", data, start + 40, link)
+    assert any(f"sh_link {link}" in one for one in faults(bytes(data)))
 
 
 def test_limits_hold_for_headers_notes_kernels_and_symbols():
