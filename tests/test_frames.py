@@ -71,6 +71,16 @@ def test_every_kind_of_block(blocks):
     assert cuts(data) == [0]
 
 
+@pytest.mark.parametrize("size", [8191, 8192, 100_000, (1 << 21) - 1])
+def test_the_size_of_a_block_has_21_bits(size):
+    data = frame(block(bytes(size)), check=1)
+    check(data)
+    for cut in (1, 5, size):
+        assert not ends_well(check, data[:-cut])
+    with pytest.raises(FormatError, match="no zstd frame starts here"):
+        check(data + b"more bytes")
+
+
 def test_frames_follow_one_another_and_some_are_skipped():
     first, second = frame(block(b"a")), frame(block(b"b"), check=1)
     for low in range(16):
