@@ -41,7 +41,8 @@ def read(
         watch=watch,
     )
     for part in source.members():
-        found.take(part, alone=source.kind == "file")
+        if found.take(part, alone=source.kind == "file"):
+            source.context.broken += 1
     return Artifact(
         source.path,
         source.kind,

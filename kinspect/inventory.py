@@ -51,17 +51,20 @@ class Inventory:
             self._side_files[name] = SideFile(name, size)
         return False
 
-    def take(self, part: Part, *, alone: bool) -> None:
-        """A member, whose bytes need not be there after this; or the artifact, `alone`."""
+    def take(self, part: Part, *, alone: bool) -> bool:
+        """A member, whose bytes need not be there after this; or the artifact, `alone`.
+
+        True if it is known by now to be a binary that can't be read in all of its parts.
+        """
         if isinstance(part, Unreadable):
             self._unreadable.append(part)
-            return
+            return False
         if self._watch is not None:
             self._watch.reading(part.path)
         if self._jobs > 1 and not alone and self._beside(part):
             self._settle(self._jobs - 1)
             self._found.append((part.path, Later(lambda: self._read(part.view, 1))))
-            return
+            return False
         result = self._read(part.view, self._jobs)
         if isinstance(result, InputError):
             raise result
@@ -69,6 +72,7 @@ class Inventory:
             self._found.append(result)
         elif SIDE_FILE.search(part.path):
             self._side_files[part.path] = _side_file(part, self._limits)
+        return result is not None and bool(result.unreadable)
 
     @property
     def binaries(self) -> tuple[Binary, ...]:

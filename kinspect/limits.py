@@ -47,6 +47,8 @@ class Limits:
     wrappers: int = 1_000_000
     #: members of one artifact, over all levels of archives
     members: int = 1_000_000
+    #: members of one artifact that can't be read, until no more of it is read
+    broken: int = 10_000
     #: bytes that one member of an archive may inflate to
     member: int = 8 * GiB
     #: bytes that all archives of one artifact may inflate to, over all levels

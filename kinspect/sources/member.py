@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Protocol
 
-from kinspect.errors import KinspectError, Where
+from kinspect.errors import KinspectError, LimitExceeded, Where
 from kinspect.limits import Limits
 from kinspect.model import Unreadable, Wheel
 from kinspect.view import File, View
@@ -65,6 +65,8 @@ class Context:
     seen: int = 0
     #: bytes inflated so far, over all levels
     spent: int = 0
+    #: members so far that could not be read
+    broken: int = 0
     #: what the user named, and what it turned out to be
     root: str = ""
     kind: str = ""
@@ -90,6 +92,14 @@ class Context:
         """Count what was inflated; raise LimitExceeded beyond the limit."""
         self.spent += size
         self.limits.check("total", self.spent, where)
+
+    def flooded(self) -> LimitExceeded | None:
+        """Why no more is read, if too much of it could not be."""
+        try:
+            self.limits.check("broken", self.broken, Where(self.root))
+        except LimitExceeded as error:
+            return error
+        return None
 
     def refine(self, view: View, kind: str) -> None:
         """Say what an archive is; kept if it is the artifact itself."""

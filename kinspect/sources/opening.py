@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from kinspect.errors import InputError, KinspectError
 from kinspect.limits import DEFAULT, Limits
-from kinspect.model import Wheel
+from kinspect.model import Unreadable, Wheel
 from kinspect.sources import ar, magic, tree
 from kinspect.sources.member import Context, Member, Part, Wanted, Watch, unreadable
 from kinspect.sources.named import Installed, Named
@@ -58,6 +58,14 @@ class Source:
                     yield unreadable(error, self.path)
                     return
                 yield one
+                if isinstance(one, Unreadable):
+                    self.context.broken += 1
+                    # what comes later is beyond the same limit, and need not be told too
+                    if one.limit in {"members", "total"}:
+                        return
+                if (many := self.context.flooded()) is not None:
+                    yield unreadable(many, self.path)
+                    return
 
 
 def open_source(

@@ -34,6 +34,10 @@ TRAPS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "sources/test_sources.py::test_odd_names_and_special_members_of_a_tar_are_no_danger",
             "extraction/test_directory.py::test_a_symbolic_link_to_a_directory_is_not_followed",
         ),
+        "a flood of members that can't be read": (
+            "security/test_traps.py::test_a_flood_of_members_that_can_not_be_read_is_told_in_few_words",
+            "security/test_traps.py::test_members_beyond_their_limit_are_told_once",
+        ),
         "split hosts that name what is no file": (
             "security/test_traps.py::test_a_split_host_that_names_archives_which_can_not_be",
         ),

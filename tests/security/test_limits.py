@@ -51,6 +51,7 @@ CASES = {
     "wrappers": (HOST, 2),
     "members": (zipped({"a.so": GOOD, "b.so": GOOD, "c.so": GOOD}), 2),
     "member": (zipped({"a.so": GOOD}), 100),
+    "broken": (zipped(dict.fromkeys("abc", b"\x7fELF")), 2),
     "total": (gzip.compress(tar({"a.so": GOOD, "b.so": GOOD})), len(GOOD)),
     "nesting": (zipped({"x.zip": zipped({"a.so": GOOD})}), 1),
     "temporary": (gzip.compress(tar(IMAGE)), 1000),

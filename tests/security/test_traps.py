@@ -5,6 +5,7 @@ file and the place, and bounded time and memory. `index.py` lists all traps, wit
 that other tests show.
 """
 
+import gzip
 import io
 import json
 import os
@@ -226,6 +227,19 @@ def test_what_is_extracted_of_such_a_tar_stays_where_it_should(kinspect, tmp_pat
     assert len(written) > 4
     assert all(out in path.parents for path in written if path.name != "x.tar")
     assert not any(path.is_symlink() for path in tmp_path.rglob("*"))
+
+
+def test_a_flood_of_members_that_can_not_be_read_is_told_in_few_words(bounded):
+    """5,000 members, each of which would be a finding, in an archive of 50 KB."""
+    data = gzip.compress(tar(dict.fromkeys(map(str, range(5000)), b"\x7fELF")))
+    assert len(data) < 50_000
+    bounded(data, "broken is 101", "--limit broken=", options=["--limit", "broken=100"])
+
+
+def test_members_beyond_their_limit_are_told_once(sprung):
+    data = zipped(dict.fromkeys(map(str, range(1000)), b""))
+    report = sprung(data, "members is 11", options=["--limit", "members=10"])
+    assert len(report["findings"]) == 1
 
 
 @pytest.mark.parametrize(

@@ -298,6 +298,24 @@ def test_members_are_counted_over_all_levels(tmp_path):
     assert {part.limit for part in broken} == {"members"}
 
 
+def test_an_archive_ends_where_too_much_of_it_can_not_be_read(tmp_path):
+    data = zipped(dict.fromkeys("abcdef", b"good"), zipfile.ZIP_STORED)
+    path = tmp_path / "x.zip"
+    path.write_bytes(data.replace(b"good", b"evil"))  # of another CRC
+    _, broken = read(path, limits=Limits(broken=3))
+    assert [part.limit for part in broken] == [None] * 4 + ["broken"]
+    assert broken[-1].where.path == str(path)
+    assert len(read(path, limits=Limits(broken=6))[1]) == 6
+
+
+def test_members_beyond_the_limit_are_told_once(tmp_path):
+    path = tmp_path / "x.zip"
+    path.write_bytes(zipped(dict.fromkeys("abcdef", b"1")))
+    found, broken = read(path, limits=Limits(members=3))
+    assert list(found) == ["a", "b", "c"]
+    assert [part.limit for part in broken] == ["members"]
+
+
 # --- tar ------------------------------------------------------------------------------
 
 
