@@ -10,8 +10,6 @@ import re
 import zlib
 from typing import Final
 
-import msgspec
-
 from kinspect.errors import FormatError
 from kinspect.limits import DEFAULT, Limits
 from kinspect.view import View
@@ -34,6 +32,8 @@ def references(view: View, limits: Limits = DEFAULT) -> tuple[str, ...]:
 
     Raises FormatError.
     """
+    import msgspec  # noqa: PLC0415  # few artifacts have such a library
+
     limits.check("metadata", len(view), view.where())
     data = bytes(view.bytes())
     if view.path.endswith(ZLIB):
