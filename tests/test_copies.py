@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from kinspect import api, copies, inventory, walk
-from kinspect.cli import cli
+from kinspect.cli import cli, diff
+from kinspect.errors import InputError
 from kinspect.render import json as rendering
 from kinspect.sources import Counted
 from tests.conftest import SAMPLES, manifest
@@ -167,6 +168,7 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every piece of work goes to another process, however small."""
     monkeypatch.setattr(copies, "SMALL", 1)
     monkeypatch.setattr(inventory, "BESIDE", 0)
+    monkeypatch.setattr(diff, "BESIDE", 0)
 
 
 def reported(path: Path, jobs: int) -> str:
@@ -187,6 +189,24 @@ def test_commands_tell_the_same(command: str) -> None:
         for jobs in ("1", "3")
     ]
     assert told[0] == told[1] != ""
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_diff_tells_the_same(tmp_path: Path) -> None:
+    sides = [str(SAMPLES / "deep_ep_both.so"), str(SAMPLES / "deep_ep_no_gfx950.so")]
+    told = [
+        CliRunner().invoke(cli, ["diff", "-v", "-j", jobs, *sides]) for jobs in ("1", "2")
+    ]
+    assert told[0].output == told[1].output
+    assert "gfx950" in told[0].output
+    missing = CliRunner().invoke(cli, ["diff", "-j", "2", sides[0], str(tmp_path / "no")])
+    assert isinstance(missing.exception, InputError)
+    assert missing.exception.path == str(tmp_path / "no")
+    broken = tmp_path / "snapshot.json"
+    broken.write_text('{"kind": "kinspect-snapshot"}')
+    found = CliRunner().invoke(cli, ["diff", "-j", "2", sides[0], str(broken)])
+    alone = CliRunner().invoke(cli, ["diff", "-j", "1", sides[0], str(broken)])
+    assert (found.output, str(found.exception)) == (alone.output, str(alone.exception))
 
 
 @pytest.mark.usefixtures("eager")

@@ -1,20 +1,26 @@
 """`kinspect diff`: what changed between two builds."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
 
 import click
 
 from kinspect import snapshot
 from kinspect.cli import options
 from kinspect.cli.exit import Exit
+from kinspect.copies import Later, Lost
 from kinspect.diff import KINDS, Diff, Side, Violation, diff, untold, violations
-from kinspect.errors import OutputError, UsageError
+from kinspect.errors import KinspectError, OutputError, UsageError
 from kinspect.limits import Limits
 from kinspect.model import Unreadable
 from kinspect.names import escape
 from kinspect.sources import label
 
 FORMATS = ("text", "json", "markdown")
+
+#: from this size on, both sides are read at the same time, in bytes
+BESIDE: Final = 2 << 20
 
 EPILOG = f"""\
 \b
@@ -53,6 +59,7 @@ Exit codes: 0 no kind of --fail-on was found; 1 one was; 2 could not tell.
 @options.no_color
 @options.exclude
 @options.limit
+@options.jobs
 def command(
     old: str,
     new: str,
@@ -63,6 +70,7 @@ def command(
     color: bool | None,
     exclude: tuple[str, ...],
     limits: tuple[str, ...],
+    jobs: int | None,
 ) -> None:
     """Tell what changed from OLD to NEW: targets, kernels, resources, sizes, packing.
 
@@ -71,7 +79,7 @@ def command(
     kinds = _kinds(fail_on)
     output = options.Output(formats, FORMATS)
     ceilings = options.read_limits(limits)
-    found = diff(_side(old, ceilings, exclude), _side(new, ceilings, exclude))
+    found = diff(*_sides(old, new, ceilings, exclude, options.read_jobs(jobs)))
     wrong = tuple(violations(found, kinds))
 
     def render(name: str, to_file: bool) -> str:
@@ -121,6 +129,38 @@ def _kinds(texts: tuple[str, ...]) -> tuple[str, ...]:
             message = f"--fail-on {kind!r}: expected one of {', '.join(KINDS)}"
             raise UsageError(message)
     return tuple(dict.fromkeys(kinds))
+
+
+def _sides(
+    old: str, new: str, limits: Limits, exclude: tuple[str, ...], jobs: int
+) -> tuple[Side, Side]:
+    """Both sides, read at the same time."""
+    if jobs < 2 or not (_is_large(old) and _is_large(new)):
+        return _side(old, limits, exclude), _side(new, limits, exclude)
+    later = Later(lambda: _tried(new, limits, exclude))
+    first = _side(old, limits, exclude)
+    try:
+        second = later.result()
+    except Lost:  # no memory for both at once, perhaps
+        return first, _side(new, limits, exclude)
+    if isinstance(second, KinspectError):
+        raise second
+    return first, second
+
+
+def _is_large(path: str) -> bool:
+    """Whether reading it is worth a process of its own; a URL is not read by a copy."""
+    try:
+        return Path(path).is_dir() or Path(path).stat().st_size >= BESIDE
+    except OSError:
+        return False
+
+
+def _tried(path: str, limits: Limits, exclude: tuple[str, ...]) -> Side | KinspectError:
+    try:
+        return _side(path, limits, exclude)
+    except KinspectError as error:
+        return error
 
 
 def _side(path: str, limits: Limits, exclude: tuple[str, ...]) -> Side:

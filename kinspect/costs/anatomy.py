@@ -95,7 +95,7 @@ def _functions(elf: Elf, limits: Limits) -> Iterator[Claim]:
     table = symbols.full(elf, limits) or symbols.dynamic(elf, limits)
     if table is None:
         return
-    described = code_object.read_symbols(elf, limits).descriptors
+    described = code_object.Parser(limits).symbols(elf).descriptors
     places = _Places(elf)
     rows = table.functions_at()
     following = dict(pairwise(sorted({(section, at) for _, section, at, _ in rows})))

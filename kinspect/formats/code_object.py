@@ -43,10 +43,8 @@ class Symbols:
 
     #: non-local `.kd` symbols, by name: value and size
     descriptors: dict[str, tuple[int, int]]
-    #: undefined symbols that are not weak, sorted
-    undefined: tuple[str, ...] = ()
-    #: the other non-local objects, sorted
-    variables: tuple[str, ...] = ()
+    #: bytes of the functions that others can find, by name
+    code_sizes: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +65,13 @@ class _Found:
         """Value and size of each descriptor, in a table that has the same names."""
         values, sizes = table.values, table.sizes
         return {name: (values[row], sizes[row]) for name, row in self.descriptors.items()}
+
+    def in_table(self, table: SymbolTable) -> Symbols:
+        """What a table says of kernels that has the same names."""
+        sizes = table.sizes
+        return Symbols(
+            self.places(table), {name: sizes[row] for name, row in self.functions.items()}
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +156,11 @@ class Parser:
             linked=linked,
             faults=tuple(faults),
         )
+
+    def symbols(self, elf: Elf) -> Symbols:
+        """What `.dynsym` says of kernels; raises FormatError."""
+        table = symbols.dynamic(elf, self._limits)
+        return Symbols({}, {}) if table is None else self._names(table).in_table(table)
 
     def _tables(self, elf: Elf) -> "_Tables":
         dynamic = symbols.dynamic(elf, self._limits)
@@ -239,15 +249,6 @@ def kernels(
     """The kernels with their resources, whether they can be launched or not."""
     records = metadata_records(open_elf(view, limits), limits)
     return metadata.parse(records, limits, detail).resources
-
-
-def read_symbols(elf: Elf, limits: Limits) -> Symbols:
-    """The kernel descriptors and undefined symbols of `.dynsym`."""
-    table = symbols.dynamic(elf, limits)
-    if table is None:
-        return Symbols({})
-    found = _find(table)
-    return Symbols(found.places(table), found.undefined, found.variables)
 
 
 def _find(table: SymbolTable) -> _Found:

@@ -1,11 +1,12 @@
 """The kernels of a code object: metadata, descriptor and size of the code together."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from kinspect.errors import FormatError
-from kinspect.formats import code_object, symbols
+from kinspect.formats import code_object
 from kinspect.formats.amdgpu_elf import PT_LOAD, Elf, open_elf
+from kinspect.formats.code_object import Parser
 from kinspect.formats.descriptor import Descriptor
 from kinspect.formats.metadata import Detail, Kernel
 from kinspect.limits import DEFAULT, Limits
@@ -25,27 +26,29 @@ class Measured:
 
 
 def measure(
-    view: View, limits: Limits = DEFAULT, detail: Detail = Detail.RESOURCES
+    view: View,
+    limits: Limits = DEFAULT,
+    detail: Detail = Detail.RESOURCES,
+    parser: Parser | None = None,
 ) -> Iterator[Measured | Unreadable]:
     """Every kernel of a code object; raises FormatError where not even these are told.
 
     Where the symbols can't be read, that is told, and kernels come without descriptors.
+    A `parser` that is used for all code objects of a bundle spares work.
     """
     elf = open_elf(view, limits)
     kernels = code_object.kernels(view, limits, detail)
     descriptors: dict[str, Descriptor] = {}
-    places: dict[str, tuple[int, int]] = {}
+    code_sizes: Mapping[str, int] = {}
     try:
-        found = code_object.read_symbols(elf, limits)
-        table = symbols.dynamic(elf, limits)
-        places = {} if table is None else table.functions()
+        found = (parser or Parser(limits)).symbols(elf)
+        code_sizes = found.code_sizes
         descriptors = dict(_descriptors(elf, found.descriptors))
     except FormatError as error:
         yield Unreadable.of(error, view.where())
     for kernel in kernels:
         descriptor = descriptors.get(kernel.symbol)
-        place = places.get(kernel.name)
-        yield Measured(kernel, descriptor, None if place is None else place[1])
+        yield Measured(kernel, descriptor, code_sizes.get(kernel.name))
 
 
 def _descriptors(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from kinspect.choosing import KernelChoice, admits_binary, admits_target
 from kinspect.errors import FormatError
 from kinspect.formats import bitstream
+from kinspect.formats.code_object import Parser
 from kinspect.formats.metadata import Detail
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Bundle, Entry, Unreadable
@@ -111,8 +112,9 @@ def kernels(
     """
     query = query or Query()
     found = opened(path, query, limits=limits, exclude=exclude, problems=problems)
+    parser = Parser(limits)
     for one in found:
-        for part in _measured(one, limits, query.detail):
+        for part in _measured(one, limits, query.detail, parser):
             if isinstance(part, Unreadable):
                 problems.append(part)
             elif query.kernels.admits(part.kernel.name):
@@ -127,9 +129,9 @@ def kernels(
 
 
 def _measured(
-    one: Opened, limits: Limits, detail: Detail
+    one: Opened, limits: Limits, detail: Detail, parser: Parser
 ) -> Iterator[Measured | Unreadable]:
     try:
-        yield from measure(one.data, limits, detail)
+        yield from measure(one.data, limits, detail, parser)
     except FormatError as error:
         yield Unreadable.of(error, one.bundle.where)

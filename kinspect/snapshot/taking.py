@@ -44,6 +44,7 @@ class _Taking:
         self.found: list[BinaryRecord] = []
         self._limits = limits
         self._problems = problems
+        self._parser = code_object.Parser(limits)
         self._rows = _Rows()
         #: of the binary that is being read, by identity of its code objects: these stay
         #: alive as long as the binary
@@ -92,11 +93,11 @@ class _Taking:
         self.found += records(laid, self._resources)
 
     def _open(self, view: View) -> CodeObject:
-        one = code_object.parse(view, self._limits)
+        one = self._parser.parse(view)
         target = str(one.flags.target or "")
         self._resources[id(one)] = {
             sys.intern(part.kernel.name): self._rows.of(target, part)
-            for part in measure(view, self._limits)
+            for part in measure(view, self._limits, parser=self._parser)
             if isinstance(part, Measured)  # what else there is, is a fault of `one`
         }
         return one

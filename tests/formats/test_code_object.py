@@ -479,19 +479,19 @@ def test_the_full_symbol_table_is_the_one_that_was_not_stripped():
         assert table.functions() == {"k": (address, 4)}
 
 
+def symbols_of(data):
+    return reader.Parser().symbols(amdgpu_elf.open_elf(view(data)))
+
+
 def test_a_code_object_without_symbols_has_none_to_read():
-    elf = amdgpu_elf.open_elf(view(useless()[:64]))
-    assert reader.read_symbols(elf, DEFAULT) == reader.Symbols({})
+    assert symbols_of(useless()[:64]) == reader.Symbols({}, {})
 
 
 def test_the_symbols_by_themselves_are_those_for_linkers():
-    def symbols_of(data):
-        return reader.read_symbols(amdgpu_elf.open_elf(view(data)), DEFAULT)
-
     found = symbols_of(code_object("gfx942", "k", undefined={"put": GLOBAL}))
-    assert (found.descriptors.keys(), found.undefined) == ({"k.kd"}, ("put",))
+    assert (found.descriptors.keys(), found.code_sizes) == ({"k.kd"}, {"k": 4})
     nothing = symbols_of(code_object("gfx942", "k", sections=False, dynamic=False))
-    assert (nothing.descriptors, nothing.undefined) == ({}, ())
+    assert (nothing.descriptors, nothing.code_sizes) == ({}, {})
 
 
 KERNELS = st.dictionaries(
