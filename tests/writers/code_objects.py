@@ -179,11 +179,11 @@ class _Layout:
         if spec.padding:
             self.put(".padding", b"\xaa" * spec.padding)
         described = [one for one in self.kernels if one.descriptor]
-        starts, code = [], b""
+        starts, code = [], bytearray()
         for one in self.kernels or [Kernel("")]:
             starts.append(len(code))
             code += one.code + bytes(-len(one.code) % spec.align)
-        self.put(".text", code, spec.align)
+        self.put(".text", bytes(code), spec.align)
         self.starts = [
             start
             for start, one in zip(starts, self.kernels, strict=False)
