@@ -15,7 +15,6 @@ from email.parser import HeaderParser
 from typing import Final
 
 from kinspect.errors import FormatError, KinspectError, Where
-from kinspect.limits import Limits
 from kinspect.model import RecordFault, Unreadable, Wheel
 from kinspect.sources import zip
 from kinspect.sources.member import SEPARATOR, Context, unreadable
@@ -48,7 +47,7 @@ def read(
     lost: list[Unreadable] = []
     files = [name for name in infos if not _unrecorded(name, inside)]
     if context.record:
-        for one in _faults(view, infos, inside, context.limits):
+        for one in _faults(view, infos, inside, context):
             if isinstance(one, RecordFault):
                 faults.append(one)
             else:
@@ -101,7 +100,7 @@ def _faults(
     view: View,
     infos: Mapping[str, zipfile.ZipInfo],
     inside: str,
-    limits: Limits,
+    context: Context,
 ) -> Iterator[RecordFault | Unreadable]:
     rows = _rows(view, infos, f"{inside}RECORD")
     for name in sorted({*infos, *rows}):
@@ -114,7 +113,7 @@ def _faults(
         else:
             path = f"{view.path}{SEPARATOR}{name}"
             try:
-                problem = _problem(view, infos[name], path, *rows[name], limits)
+                problem = _problem(view, infos[name], path, *rows[name], context)
             except KinspectError as error:
                 yield unreadable(error, path)
                 continue
@@ -140,7 +139,7 @@ def _rows(
 
 
 def _problem(
-    view: View, info: zipfile.ZipInfo, path: str, digest: str, size: str, limits: Limits
+    view: View, info: zipfile.ZipInfo, path: str, digest: str, size: str, context: Context
 ) -> str:
     """Why RECORD does not vouch for a file; empty if it does. Raises FormatError."""
     algorithm, _, expected = digest.partition("=")
@@ -151,8 +150,9 @@ def _problem(
     if size and size != str(info.file_size):
         return f"has {info.file_size} bytes, RECORD says {size}"
     found = hashlib.new(algorithm, usedforsecurity=False)
-    limits.check("member", info.file_size, Where(path))
+    context.limits.check("member", info.file_size, Where(path))
     for piece in zip.content(view, info, path):
+        context.inflated(len(piece), Where(path))
         found.update(piece)
     encoded = urlsafe_b64encode(found.digest()).rstrip(b"=").decode()
     # rocm-kpack's splitter writes the digest in hexadecimal, and pip does not look

@@ -31,6 +31,7 @@ from tests.writers import (
     code_object,
     offload_binary,
     packed,
+    wheels,
 )
 from tests.writers.bitstream import MODULE, Abbreviation, Block, Info, Record, stream
 from tests.writers.bundles import device
@@ -173,6 +174,17 @@ def test_nested_bombs_meet_one_total(bounded):
     inner = zipped({f"{n}.zip": bomb for n in range(10)})
     data = zipped({f"{n}.zip": inner for n in range(10)})
     bounded(data, "total is", "--limit total=", options=["--limit", "total=500000000"])
+
+
+def test_what_is_held_to_record_counts_for_the_total_too(kinspect, tmp_path):
+    """`audit` hashes files that are no binaries, and so need not be inflated else."""
+    files = {"lib.so": GOOD, "bomb.txt": bytes(1_000_000)}
+    path = wheels.build(tmp_path, files)
+    assert kinspect("audit", path).code == 0
+    done = kinspect("audit", "--limit", "total=900000", path)
+    assert done.code == 2
+    assert "total is" in done.out
+    assert "--limit total=" in done.out
 
 
 def test_an_archive_that_holds_itself_ends(sprung):
