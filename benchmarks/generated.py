@@ -17,8 +17,8 @@ from tests.writers import Host, Slot, Wrapper, bundle, ccob, code_object
 from tests.writers.bundles import device
 
 BOTH: Final = ("gfx942", "gfx950")
-#: where bundles start, in bytes
-ALIGN: Final = 64
+#: where bundles start, in bytes: roc-obj-ls looks for them at pages
+ALIGN: Final = 4096
 
 
 @dataclass(frozen=True)
