@@ -92,7 +92,7 @@ class _Kernels:
 
 #: how many different tables are remembered: a bundle may hold two code objects for each
 #: target, and each has two tables
-KEPT: Final = 8
+KEPT: Final = 4
 
 
 class Parser:
