@@ -704,3 +704,11 @@ def test_what_is_excluded_is_not_read(kinspect, tmp_path, command):
     assert done.code == 0
     assert "b.so" not in done.out
     assert kinspect(command, "--exclude", "b.so", tmp_path).code != 0
+
+
+@pytest.mark.parametrize("command", ["verify", "audit", "explain"])
+def test_an_empty_path_says_where_it_may_come_from(run, command):
+    device = ["--device", "gfx942"] if command == "explain" else []
+    done = run(command, *device, "")
+    assert (done.code, done.out) == (2, "")
+    assert "PATH is empty: a variable that is not set" in done.err

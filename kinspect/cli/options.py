@@ -59,6 +59,9 @@ def _with_artifacts(command: F, *, required: bool) -> F:
         if required and not paths and not installed:
             message = "Missing argument 'PATH...', or --installed NAME."
             raise click.UsageError(message)
+        if "" in paths:  # `"$WHEEL"` of a shell where the variable is not set
+            message = "PATH is empty: a variable that is not set, or a glob of nothing?"
+            raise UsageError(message)
         if python is not None and not installed:
             message = "--python says where --installed NAME looks, and there is none"
             raise UsageError(message)
