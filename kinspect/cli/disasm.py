@@ -19,7 +19,7 @@ from kinspect.disassembly import (
     statistics,
 )
 from kinspect.disassembly.statistics import sibling_of
-from kinspect.errors import TargetError, ToolError, UsageError, Where
+from kinspect.errors import FormatError, TargetError, ToolError, UsageError, Where
 from kinspect.limits import Limits
 from kinspect.model import Unreadable
 from kinspect.names import escape
@@ -45,10 +45,15 @@ what follows such an instruction may be wrong for a line or two. Exits with 2 wh
 something was not decoded, could not be read, or nothing is what was asked for.
 
 \b
---stats counts what lies in a kernel itself, without the functions that it calls, each
-once however often it runs. mfma: MFMA, SMFMAC, WMMA; vmem: buffer, image, global; waits:
-for counters and barriers; other: s_nop, s_endpgm, … What an older processor lacks is
-found by taking the same bytes apart for it.
+What is not inlined is a function of its own, and much of a kernel may be in one. Without
+--kernel and --regex all functions are shown; with them those that they name, kernels or
+not, and whatever these call. A call by a pointer that lies in memory is not followed.
+
+\b
+--stats has a row for each function: its own instructions, each once however often it
+runs. mfma: MFMA, SMFMAC, WMMA; vmem: buffer, image, global; waits: for counters and
+barriers; other: s_nop, s_endpgm, … What an older processor lacks is found by taking the
+same bytes apart for it.
 """
 
 FORMATS: Final = ("text", "json", "jsonl", "csv")
@@ -123,7 +128,10 @@ def command(
     exclude: tuple[str, ...],
     limits: tuple[str, ...],
 ) -> None:
-    """Disassemble kernels through an LLVM that is there, or count their instructions."""
+    """Disassemble kernels through an LLVM that is there, or count their instructions.
+
+    The functions that they call too.
+    """
     view = View(format_, stats, _processor("--beyond", beyond))
     view.check()
     decoder = Decoder(
@@ -245,6 +253,8 @@ class _Work:
             yield
         except ToolError as error:
             self._tell(one, str(error))
+        except FormatError as error:
+            self.problems.append(Unreadable.of(error, error.where))
         if one.undecoded:
             words = "1 word is" if one.undecoded == 1 else f"{one.undecoded} words are"
             llvm = one.objdump.version

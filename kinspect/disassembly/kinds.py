@@ -41,7 +41,10 @@ _STARTS: Final = tuple(
         (Kind.WAIT, "s_waitcnt s_wait_ s_barrier"),
         (
             Kind.BRANCH,
-            "s_branch s_cbranch_ s_call_ s_setpc_ s_swappc_ s_rfe_ s_subvector_loop_",
+            """
+            s_branch s_cbranch_ s_call_ s_setpc_ s_swappc_ s_set_pc_ s_swap_pc_ s_rfe_
+            s_subvector_loop_
+            """,
         ),
         (
             Kind.SMEM,

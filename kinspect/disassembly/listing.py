@@ -32,11 +32,13 @@ _LETTERS: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """The code of a kernel: all of its names, and where it lies in memory."""
+    """The code of a kernel, or of what kernels call: its names, and where it lies."""
 
     names: tuple[str, ...]
+    #: in memory, as the code object is loaded at 0
     address: int
     size: int
+    kernel: bool = True
 
     @property
     def end(self) -> int:

@@ -1,15 +1,20 @@
-"""The kernels of an artifact that are taken apart, code object by code object."""
+"""The kernels of an artifact that are taken apart, code object by code object.
 
-from bisect import bisect_right
-from collections.abc import Generator, Iterable, Iterator
-from dataclasses import dataclass, field
+With those that are asked for by name come the functions that they call: what a kernel
+does may lie in there altogether. Without any names, it is all code that symbols name.
+"""
 
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from kinspect.disassembly.calls import reached
+from kinspect.disassembly.functions import Admits, Functions
 from kinspect.disassembly.listing import Code, Function, Instruction, listing
 from kinspect.disassembly.objdump import Objdump, Tools
 from kinspect.disassembly.running import handed, running
 from kinspect.errors import FormatError, ToolError, Where
-from kinspect.formats import code_object, symbols
-from kinspect.formats.amdgpu_elf import PT_LOAD, SHF_EXECINSTR, Elf, open_elf
+from kinspect.formats import code_object
+from kinspect.formats.amdgpu_elf import Elf, open_elf
 from kinspect.formats.metadata import Detail
 from kinspect.limits import DEFAULT, Limits
 from kinspect.machine import machine_of
@@ -17,13 +22,12 @@ from kinspect.model import Unreadable
 from kinspect.resources.reading import Opened, Query, opened
 from kinspect.sources import Named
 from kinspect.target import from_e_flags
-from kinspect.view import View
 
 #: what makes LLVM take instructions of gfx10 and newer for those of waves of 64 lanes
 _WAVE64 = "--mattr=+wavefrontsize64"
 
 
-#: instructions with their kernel; who stops early closes it
+#: instructions with their function; who stops early closes it
 Told = Generator[tuple[Function, Instruction], None, None]
 
 
@@ -49,7 +53,7 @@ class Decoder:
 
 @dataclass(slots=True)
 class Disassembled:
-    """The chosen kernels of a code object; its instructions are asked for."""
+    """The chosen functions of a code object; its instructions are asked for."""
 
     path: str
     bundle: int
@@ -58,35 +62,72 @@ class Disassembled:
     native: str
     #: what it is taken for
     processor: str
-    code: Code
     objdump: Objdump
     decoder: Decoder
-    _data: View = field(repr=False)
+    #: the functions that are no kernels, chosen or not, by their addresses
+    others: Mapping[int, Function]
+    _elf: Elf = field(repr=False)
+    #: what was asked for
+    _chosen: Code = field(repr=False)
     _options: tuple[str, ...] = ()
+    _code: Code | None = field(default=None, repr=False)
     #: words that were no instruction, of those that were asked for
     undecoded: int = 0
 
+    @property
+    def code(self) -> Code:
+        """What was asked for, and what that leads to.
+
+        Raises ToolError, and FormatError where there is no code.
+        """
+        if self._code is None:
+            called = self._called()
+            functions = (*self._chosen.functions, *called)
+            self._code = Code(self._elf, functions) if called else self._chosen
+        return self._code
+
+    @property
+    def left_out(self) -> int:
+        """How many functions are neither chosen nor called by what is."""
+        return len(self.others) - sum(not one.kernel for one in self.code.functions)
+
     def instructions(self) -> Told:
-        """Those of each kernel by their address; raises ToolError."""
+        """Those of each function by their address; raises as `code` does."""
         options = (*self._options, *self.decoder.options)
-        for function, one in self._told(self.objdump, self.processor, options):
+        for function, one in self._told(self.code, self.objdump, self.processor, options):
             self.undecoded += not one.decoded
             yield function, one
 
     def read_as(self, processor: str) -> Told:
-        """The same bytes, as another processor would take them; raises ToolError."""
+        """The same bytes, as another processor would take them; raises as `code` does."""
         objdump = self.objdump
         if not objdump.knows(processor):
             objdump = self.decoder.tools.knowing(processor)
-        return self._told(objdump, processor, self._options)
+        return self._told(self.code, objdump, processor, self._options)
 
-    def _told(self, objdump: Objdump, processor: str, options: tuple[str, ...]) -> Told:
-        command = objdump.command(processor, *self.code.range, *options)
+    def _called(self) -> list[Function]:
+        """The functions that chosen ones lead to, and those that these lead to."""
+        new = list(self._chosen.functions)
+        chosen = {one.address for one in new}
+        missing = {at: one for at, one in self.others.items() if at not in chosen}
+        found: list[Function] = []
+        while new and missing:
+            code = Code(self._elf, new)
+            told = self._told(code, self.objdump, self.processor, self._options)
+            addresses = sorted(reached(told) & missing.keys())
+            new = [missing.pop(address) for address in addresses]
+            found += new
+        return found
+
+    def _told(
+        self, code: Code, objdump: Objdump, processor: str, options: tuple[str, ...]
+    ) -> Told:
+        command = objdump.command(processor, *code.range, *options)
         with (
-            handed(self._data.bytes()) as file,
+            handed(self._elf.view.bytes()) as file,
             running(command, file, self.decoder.timeout) as run,
         ):
-            yield from listing(run.lines(), self.code)
+            yield from listing(run.lines(), code)
 
 
 def disassembled(
@@ -98,7 +139,7 @@ def disassembled(
     exclude: tuple[str, ...] = (),
     problems: list[Unreadable],
 ) -> Iterator[Disassembled]:
-    """Every code object with kernels that are asked for.
+    """Every code object with functions that are asked for.
 
     What can't be read, or that nobody here can take apart, is added to `problems`. What
     LLVM gets was read by kinspect before, and nothing was wrong with it.
@@ -118,22 +159,19 @@ def disassembled(
 def _prepared(
     one: Opened, query: Query, decoder: Decoder, limits: Limits
 ) -> Disassembled | None:
-    """None without a kernel that is asked for; raises ToolError where nobody knows it."""
+    """None without what is asked for; raises ToolError where nobody knows it."""
     parsed = code_object.parse(one.data, limits)
     for fault in parsed.faults:
         message = f"{fault.message}: it is not handed to llvm-objdump"
         raise FormatError(message, fault.where)
-    kernels = [
-        kernel
-        for kernel in code_object.kernels(one.data, limits, Detail.RESOURCES)
-        if query.kernels.admits(kernel.name)
-    ]
-    if not kernels:
-        return None
+    kernels = code_object.kernels(one.data, limits, Detail.RESOURCES)
     elf = open_elf(one.data, limits)
-    table = symbols.dynamic(elf, limits)
-    places = {} if table is None else table.functions()
-    code = Code(elf, _functions(elf, [k.name for k in kernels], places))
+    functions = Functions(elf, [kernel.name for kernel in kernels], limits)
+    admits, others = query.kernels.admits, functions.others()
+    chosen = [*functions.kernels(admits), *_admitted(others, admits)]
+    if not chosen:
+        return None
+    code = Code(elf, chosen)
     flags = from_e_flags(elf.header.e_flags, elf.abi_version)
     if flags.target is None:
         message = f"its e_flags name no processor that kinspect knows ({flags})"
@@ -142,47 +180,26 @@ def _prepared(
     processor = decoder.processor or native
     machine = machine_of(processor)
     wide = machine is not None and machine.wave32
-    wide = wide and all(kernel.wavefront_size == 64 for kernel in kernels)
+    asked = [kernel for kernel in kernels if admits(kernel.name)] or kernels
+    wide = wide and all(kernel.wavefront_size == 64 for kernel in asked)
     return Disassembled(
         one.path,
         one.bundle.index,
         one.target,
         native,
         processor,
-        code,
         decoder.tools.knowing(processor),
         decoder,
-        one.data,
+        {function.address: function for function in others},
+        elf,
+        code,
         (_WAVE64,) if wide else (),
     )
 
 
-def _functions(
-    elf: Elf, names: Iterable[str], places: dict[str, tuple[int, int]]
-) -> Iterator[Function]:
-    """The code of the kernels; those that share it are one."""
-    found: dict[tuple[int, int], list[str]] = {}
-    starts = sorted(address for address, _ in places.values())
-    for name in sorted(names):
-        if name not in places:
-            message = f"no symbol tells where the code of {name} is"
-            raise FormatError(message, elf.view.where())
-        address, size = places[name]
-        if not size:  # hand-written assembly often tells none
-            size = _end(elf, address, starts) - address
-        found.setdefault((address, size), []).append(name)
-    for (address, size), shared in found.items():
-        yield Function(tuple(shared), address, size)
-
-
-def _end(elf: Elf, address: int, starts: list[int]) -> int:
-    """Where code ends: at the next function, or with its section or segment."""
-    after = starts[bisect_right(starts, address) :][:1]
-    sections = ((s.sh_addr, s.sh_size) for s in elf.sections if s.sh_flags & SHF_EXECINSTR)
-    segments = ((s.p_vaddr, s.p_filesz) for s in elf.segments if s.p_type == PT_LOAD)
-    ends = [
-        start + size
-        for start, size in (*sections, *segments)
-        if start <= address < start + size
-    ]
-    return min(after + ends, default=address)
+def _admitted(functions: Iterable[Function], admits: Admits) -> Iterator[Function]:
+    """Those with a name that is asked for, by their names that are."""
+    for one in functions:
+        names = tuple(filter(admits, one.names))
+        if names:
+            yield replace(one, names=names)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from kinspect.disassembly.calls import Leads
 from kinspect.disassembly.kinds import Kind, kind_of
 from kinspect.disassembly.listing import Function, Instruction
 from kinspect.disassembly.reading import Disassembled
@@ -37,12 +38,21 @@ class Foreign(NamedTuple):
 
 @dataclass(slots=True)
 class Statistics:
-    """The instructions of one kernel."""
+    """The instructions of one function."""
 
     function: Function
     kinds: Counter[Kind] = field(default_factory=Counter)
     #: those that the other processor does not have; None where none was asked
     foreign: Counter[Foreign] | None = None
+    #: the addresses that they lead to
+    reached: set[int] = field(default_factory=set)
+    _leads: Leads = field(default_factory=Leads, repr=False)
+
+    def take(self, instruction: Instruction) -> None:
+        self.kinds[kind_of(instruction.mnemonic)] += 1
+        address = self._leads.take(instruction)
+        if address is not None:
+            self.reached.add(address)
 
     @property
     def count(self) -> int:
@@ -65,7 +75,7 @@ def sibling_of(one: Disassembled, asked: str | None) -> str | None:
 
 
 def statistics(one: Disassembled, sibling: str | None) -> list[Statistics]:
-    """Those of each kernel by its address; raises ToolError."""
+    """Those of each function by its address; raises ToolError and FormatError."""
     found = {
         function: Statistics(function, foreign=Counter() if sibling else None)
         for function in one.code.functions
@@ -73,16 +83,22 @@ def statistics(one: Disassembled, sibling: str | None) -> list[Statistics]:
     with closing(one.instructions()) as told:
         if sibling is None:
             for function, instruction in told:
-                found[function].kinds[kind_of(instruction.mnemonic)] += 1
+                found[function].take(instruction)
             return list(found.values())
         with closing(one.read_as(sibling)) as there:
             for function, instruction, other in _beside(told, there):
                 row = found[function]
-                row.kinds[kind_of(instruction.mnemonic)] += 1
+                row.take(instruction)
                 foreign = _foreign(instruction, other)
                 if foreign is not None and row.foreign is not None:
                     row.foreign[foreign] += 1
     return list(found.values())
+
+
+def called(one: Disassembled, row: Statistics) -> list[Function]:
+    """The functions that a function leads to, by their addresses, itself left out."""
+    addresses = row.reached - {row.function.address}
+    return [one.others[at] for at in sorted(addresses & one.others.keys())]
 
 
 def _beside(

@@ -1,12 +1,13 @@
-"""Instructions of kernels: as a listing, and counted."""
+"""Instructions of kernels, and of what they call: as a listing, and counted."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, Final
 
 from kinspect.disassembly import Disassembled, Function, Instruction, Kind, kind_of
-from kinspect.disassembly.statistics import Foreign, Statistics
+from kinspect.disassembly.calls import Leads
+from kinspect.disassembly.statistics import Foreign, Statistics, called
 from kinspect.names import demangle, escape
 from kinspect.render.style import narrow_table
 from kinspect.render.words import count
@@ -34,6 +35,8 @@ CSV: Final = (
     "processor",
     "name",
     "demangled",
+    "kernel",
+    "calls",
     "code_size",
     "instructions",
     *COLUMNS,
@@ -46,28 +49,35 @@ CSV: Final = (
 
 
 def listing(one: Disassembled) -> Iterator[str]:
-    """The instructions of each kernel, by their offset in it."""
+    """The instructions of each function, by their offset in it."""
     place = f"{escape(one.path)}   bundle {one.bundle}, {_targets(one)}"
     for function, told in groupby(one.instructions(), key=lambda pair: pair[0]):
         names = "\n".join(escape(demangle(name)) for name in function.names)
         size = f"{function.size} bytes at {function.address:#x}"
-        yield f"{place}, {size}\n{names}\n"
+        what = "" if function.kernel else "a function of "
+        yield f"{place}, {what}{size}\n{names}\n"
+        leads = Leads()
         for _, instruction in told:
-            yield from _lines(function, instruction)
+            address = leads.take(instruction)
+            callee = None if address is None else one.others.get(address)
+            yield from _lines(function, instruction, callee)
 
 
-def _lines(function: Function, one: Instruction) -> Iterator[str]:
+def _lines(function: Function, one: Instruction, callee: Function | None) -> Iterator[str]:
+    """An instruction with its source; `callee`: the function whose address it makes."""
     for line in one.source:
         yield f"        ; {escape(line)}\n"
     offset = one.address - function.address
     text = f"  {offset:04x}  {one.text}"
     if one.label is not None:
         text += f"  → {_label(function, one.label)}"
+    elif callee is not None:
+        text += f"  → {escape(demangle(callee.names[0]))}"
     yield text + ("" if one.decoded else "  ; not decoded") + "\n"
 
 
 def _label(function: Function, label: str) -> str:
-    """Where a branch leads: an offset in its own kernel, or another symbol."""
+    """Where a branch leads: an offset in its own function, or another symbol."""
     name, plus, offset = label.rpartition("+0x")
     if not plus:
         name, offset = label, "0"
@@ -83,7 +93,7 @@ def _targets(one: Disassembled) -> str:
 
 
 def listed(one: Disassembled) -> Iterator[dict[str, Any]]:
-    """The same for programs, an object a kernel."""
+    """The same for programs, an object a function."""
     for function, told in groupby(one.instructions(), key=lambda pair: pair[0]):
         instructions = [
             {
@@ -110,6 +120,7 @@ def _head(one: Disassembled, function: Function) -> dict[str, Any]:
         "name": name,
         "demangled": demangle(name),
         "aliases": aliases,
+        "kernel": function.kernel,
         "address": function.address,
         "code_size": function.size,
     }
@@ -119,13 +130,35 @@ def _head(one: Disassembled, function: Function) -> dict[str, Any]:
 
 
 def table(one: Disassembled, rows: Sequence[Statistics], sibling: str | None) -> str:
-    """A row for each kernel of a code object, and what an older processor lacks."""
-    rows = sorted(rows, key=lambda row: row.function.names)
+    """A row for each function of a code object, and what an older processor lacks."""
+    rows = sorted(rows, key=lambda row: (not row.function.kernel, row.function.names))
     place = f"{escape(one.path)}   bundle {one.bundle}, {_targets(one)}"
-    named = [(row, escape(demangle(row.function.names[0]))) for row in rows]
+    named = [(row, _name(row.function)) for row in rows]
     if len(rows) > 1:
         named.append((_sum(rows), "in all"))
-    return _text(f"{place}, {count(len(rows), 'kernel')}", named, sibling)
+    text = _text(f"{place}, {_number(_counts(rows))}", named, sibling)
+    if one.left_out:
+        functions = count(one.left_out, "function")
+        text += f"  not counted: {functions} that nothing here calls, unless by a pointer\n"
+    return text
+
+
+def _name(function: Function) -> str:
+    name = escape(demangle(function.names[0]))
+    return name if function.kernel else f"function {name}"
+
+
+def _counts(rows: Iterable[Statistics]) -> tuple[int, int]:
+    """How many are kernels, and how many other functions."""
+    found = Counter(row.function.kernel for row in rows)
+    return found[True], found[False]
+
+
+def _number(counts: tuple[int, int]) -> str:
+    """`2 kernels`, `2 kernels, 1 function`"""
+    kernels, functions = counts
+    told = [count(kernels, "kernel")] if kernels else []
+    return ", ".join([*told, count(functions, "function")] if functions else told)
 
 
 def _text(head: str, named: Sequence[tuple[Statistics, str]], sibling: str | None) -> str:
@@ -146,7 +179,7 @@ class Totals:
     def __init__(self) -> None:
         self._found: dict[tuple[str, str | None], Statistics] = {}
         self._numbers: Counter[tuple[str, str | None]] = Counter()
-        self._kernels: Counter[tuple[str, str | None]] = Counter()
+        self._functions: dict[tuple[str, str | None], tuple[int, int]] = {}
 
     def add(
         self, one: Disassembled, rows: Sequence[Statistics], sibling: str | None
@@ -155,14 +188,15 @@ class Totals:
         before = [self._found[key]] if key in self._found else []
         self._found[key] = _sum([*before, *rows])
         self._numbers[key] += 1
-        self._kernels[key] += len(rows)
+        here, before_ = _counts(rows), self._functions.get(key, (0, 0))
+        self._functions[key] = here[0] + before_[0], here[1] + before_[1]
 
     def text(self) -> Iterator[str]:
         for (target, sibling), row in self._found.items():
             number = self._numbers[target, sibling]
             if number > 1:
-                kernels = count(self._kernels[target, sibling], "kernel")
-                head = f"{target} in all: {count(number, 'code object')}, {kernels}"
+                functions = _number(self._functions[target, sibling])
+                head = f"{target} in all: {count(number, 'code object')}, {functions}"
                 yield "\n" + _text(head, [(row, "in all")], sibling)
 
 
@@ -211,7 +245,7 @@ def _new(rows: Sequence[Statistics], sibling: str | None) -> Iterator[str]:
 def counted(
     one: Disassembled, rows: Sequence[Statistics], sibling: str | None
 ) -> Iterator[dict[str, Any]]:
-    """The same for programs, an object a kernel."""
+    """The same for programs, an object a function."""
     for row in rows:
         beyond = None
         if sibling is not None and row.foreign is not None:
@@ -224,6 +258,7 @@ def counted(
                 ],
             }
         yield _head(one, row.function) | {
+            "calls": [function.names[0] for function in called(one, row)],
             "instructions": row.count,
             "kinds": {kind.value: row.kinds[kind] for kind in COLUMNS},
             "beyond": beyond,

@@ -231,6 +231,166 @@ def test_code_without_a_size_ends_where_the_next_begins(kinspect, fake, tmp_path
     assert [value["code_size"] for value in values] == [8, 4]
 
 
+# --- functions that kernels call ----------------------------------------------------------
+
+LEAF, ALONE = "_ZL4leafi", "_ZL5alonei"
+#: foo calls leaf, which lies 28 bytes behind where its program counter was
+CALL = (
+    "s_getpc_b64 s[0:1] | BE801C00",
+    "s_add_u32 s0, s0, 28 | 8000FF00 0000001C",
+    "s_addc_u32 s1, s1, lit(0x0) | 8201FF01 00000000",
+    "s_swappc_b64 s[30:31], s[0:1] | BE9E1E00",
+    "s_endpgm | BF810000",
+)
+REST = (
+    "s_endpgm | BF810000",
+    "s_setpc_b64 s[30:31] | BE801D1E",
+    "v_mfma_f32_4x4x4_16b_f16 a[0:3] | DEADBEEF",
+    "s_setpc_b64 s[30:31] | BE801D1E",
+)
+
+
+def words(*lines):
+    numbers = " ".join(line.partition("|")[2] for line in lines).split()
+    return b"".join(bytes.fromhex(number)[::-1] for number in numbers)
+
+
+@pytest.fixture
+def calling(tmp_path, monkeypatch, fake):
+    """foo, which calls leaf; bar; and alone, which nothing calls."""
+    monkeypatch.chdir(tmp_path)
+    kernels = kernel(FOO, words(*CALL)), kernel(BAR, words(REST[0]))
+    functions = {LEAF: words(REST[1]), ALONE: words(*REST[2:])}
+    data = code_object("gfx942", *kernels, align=4, functions=functions)
+    at = data.index(words(*CALL)) + 0x10000
+    (tmp_path / "x.co").write_bytes(data)
+    fake(printed(at, *CALL, *REST), processors=["gfx942"])
+    return at
+
+
+def test_functions_are_listed_as_kernels_are(kinspect, calling):
+    done = kinspect("disasm", "x.co")
+    assert (done.code, done.err) == (0, "")
+    assert (
+        done.out
+        == f"""\
+x.co   bundle 0, gfx942, 28 bytes at {calling:#x}
+foo(int*)
+  0000  s_getpc_b64 s[0:1]
+  0004  s_add_u32 s0, s0, 28
+  000c  s_addc_u32 s1, s1, lit(0x0)  → leaf(int)
+  0014  s_swappc_b64 s[30:31], s[0:1]
+  0018  s_endpgm
+x.co   bundle 0, gfx942, 4 bytes at {calling + 28:#x}
+ns::bar(int)
+  0000  s_endpgm
+x.co   bundle 0, gfx942, a function of 4 bytes at {calling + 32:#x}
+leaf(int)
+  0000  s_setpc_b64 s[30:31]
+x.co   bundle 0, gfx942, a function of 8 bytes at {calling + 36:#x}
+alone(int)
+  0000  v_mfma_f32_4x4x4_16b_f16 a[0:3]
+  0004  s_setpc_b64 s[30:31]
+"""
+    )
+
+
+def test_functions_are_counted_as_kernels_are(kinspect, calling):
+    """An instruction of a newer processor may be in one of them alone."""
+    lines = kinspect("disasm", "--stats", "x.co").out.splitlines()
+    assert lines[0] == "x.co   bundle 0, gfx942, 2 kernels, 2 functions"
+    rows = [line.split(maxsplit=12) for line in lines[2:]]
+    assert [(row[0], row[1], row[-1]) for row in rows] == [
+        ("5", "0", "foo(int*)"),
+        ("1", "0", "ns::bar(int)"),
+        ("1", "0", "function leaf(int)"),
+        ("2", "1", "function alone(int)"),
+        ("9", "1", "in all"),
+    ]
+
+
+def test_functions_for_programs(kinspect, calling):
+    values = json.loads(kinspect("disasm", "--stats", "--format", "json", "x.co").out)
+    schema = json.loads(schemas.read("instruction-statistics"))
+    for value in values:
+        jsonschema.validate(value, schema)
+    assert {v["name"]: (v["kernel"], v["calls"]) for v in values} == {
+        FOO: (True, [LEAF]),
+        BAR: (True, []),
+        LEAF: (False, []),
+        ALONE: (False, []),
+    }
+    text = kinspect("disasm", "--stats", "--format", "csv", "x.co").out
+    rows = csv.DictReader(io.StringIO(text))
+    assert {row["name"]: (row["kernel"], row["calls"]) for row in rows} == {
+        FOO: ("true", LEAF),
+        BAR: ("true", ""),
+        LEAF: ("false", ""),
+        ALONE: ("false", ""),
+    }
+    schema = json.loads(schemas.read("disassembly"))
+    values = json.loads(kinspect("disasm", "--format", "json", "x.co").out)
+    for value in values:
+        jsonschema.validate(value, schema)
+    assert [value["kernel"] for value in values] == [True, True, False, False]
+
+
+def test_with_a_kernel_comes_what_it_calls(kinspect, calling):
+    out = kinspect("disasm", "--stats", "-k", "foo*", "x.co").out
+    assert out.startswith("x.co   bundle 0, gfx942, 1 kernel, 1 function\n")
+    assert "function leaf(int)\n" in out
+    assert out.endswith(
+        "  not counted: 1 function that nothing here calls, unless by a pointer\n"
+    )
+    assert "alone" not in out
+    assert "leaf(int)\n  0000  s_setpc" in kinspect("disasm", "-k", "foo*", "x.co").out
+    out = kinspect("disasm", "--stats", "-k", "ns::bar*", "x.co").out
+    assert out.startswith("x.co   bundle 0, gfx942, 1 kernel\n")
+    assert "not counted: 2 functions" in out
+
+
+def test_a_function_is_chosen_by_its_name(kinspect, calling):
+    out = kinspect("disasm", "-e", "alone", "x.co").out
+    assert re.findall(r"^\S+\(.*\)$", out, re.MULTILINE) == ["alone(int)"]
+    out = kinspect("disasm", "--stats", "-k", LEAF, "x.co").out
+    assert out.startswith("x.co   bundle 0, gfx942, 1 function\n")
+
+
+def test_what_is_part_of_a_kernel_is_not_told_twice(kinspect, fake, tmp_path):
+    """A symbol within a kernel, or one for all of it, as assembly may have them."""
+    kernels = kernel("one", NOP, NOP, END), kernel("two", END)
+    data = code_object("gfx942", *kernels, align=4, functions={"in": NOP, "same": END})
+    at = data.index(NOP + NOP + END) + 0x10000
+
+    def symbol(offset, size):
+        return (at + offset).to_bytes(8, "little") + size.to_bytes(8, "little")
+
+    for old, new in [((16, 4), (4, 4)), ((20, 4), (12, 4))]:
+        assert data.count(symbol(*old)) == 1
+        data = data.replace(symbol(*old), symbol(*new))
+    (tmp_path / "x.co").write_bytes(data)
+    fake(printed(at, "s_nop 0 | BF800000", *SOUND, *SOUND[:2]))
+    values = json.loads(kinspect("disasm", "--format", "json", tmp_path / "x.co").out)
+    assert [(v["name"], v["aliases"], v["code_size"]) for v in values] == [
+        ("one", [], 12),
+        ("two", [], 4),
+    ]
+
+
+def test_a_function_that_is_not_in_the_file(kinspect, calling, tmp_path):
+    path = tmp_path / "x.co"
+    data = path.read_bytes()
+    symbol = (calling + 32).to_bytes(8, "little") + (4).to_bytes(8, "little")
+    assert data.count(symbol) == 1
+    path.write_bytes(data.replace(symbol, symbol[:8] + (1 << 30).to_bytes(8, "little")))
+    for choice in ([], ["-k", "foo*"]):
+        done = kinspect("disasm", *choice, "x.co")
+        assert (done.code, done.out) == (2, "")
+        assert "x.co" in done.err
+        assert "Traceback" not in done.err
+    assert kinspect("disasm", "-k", "ns::bar*", "x.co").code == 0
+
+
 # --- an llvm-objdump that does not do ----------------------------------------------------
 
 
@@ -514,13 +674,16 @@ def test_options_that_make_no_sense(kinspect, fake, lib, options, message):
 
 
 def test_kinds_of_other_generations():
-    """By the ISA documents of RDNA 3 and 4."""
+    """By the ISA documents of RDNA 3 and 4, and LLVM's tests of gfx1250."""
     expected = {
         "v_wmma_f32_16x16x16_f16": Kind.MFMA,
         "v_swmmac_f32_16x16x32_f16": Kind.MFMA,
         "v_dual_mov_b32": Kind.VALU,
         "s_wait_loadcnt_dscnt": Kind.WAIT,
         "s_barrier_signal": Kind.WAIT,
+        "s_swap_pc_i64": Kind.BRANCH,
+        "s_set_pc_i64": Kind.BRANCH,
+        "s_get_pc_i64": Kind.SALU,
         "s_delay_alu": Kind.OTHER,
         "s_buffer_load_b128": Kind.SMEM,
         "lds_direct_load": Kind.LDS,

@@ -73,7 +73,7 @@ def encoded(word: int, target: str) -> str:
 
 def counted(run, path, target) -> dict[str, Counter[str]]:
     """The classes of the instructions of each function."""
-    symbols = run("llvm-readelf-19", "--dyn-syms", "-W", path)
+    symbols = run("llvm-readelf-19", "-s", "-W", path)
     functions = {
         (int(address, 16), int(size)): name
         for address, size, name in re.findall(
@@ -120,6 +120,11 @@ def equal(run, kinspect, tmp_path, artifact, target, *choice) -> int:
             kinds = {kind: number for kind, number in row["kinds"].items() if number}
             assert kinds == dict(theirs[key][name])
             assert row["instructions"] == theirs[key][name].total()
+    told = {(row["path"], row["bundle"], row["target"], row["name"]) for row in rows}
+    assert len(told) == len(rows)
+    if not choice:
+        aliases = sum(len(row["aliases"]) for row in rows)
+        assert len(rows) + aliases == sum(map(len, theirs.values()))
     return len(rows)
 
 
@@ -140,7 +145,8 @@ def test_statistics_of_samples_equal_a_count_by_encodings(run, kinspect, tmp_pat
 def test_statistics_of_a_wheel_equal_a_count_by_encodings(
     run, kinspect, wheel, tmp_path, target
 ):
-    assert equal(run, kinspect, tmp_path, wheel("jax-plugin"), target) >= 13
+    """Among them functions for complex numbers, which kernels call."""
+    assert equal(run, kinspect, tmp_path, wheel("jax-plugin"), target) >= 17
 
 
 #: what uses matrix units, LDS, scratch, flat addresses, calls and loops
@@ -188,13 +194,90 @@ def test_statistics_of_all_kinds_equal_a_count_by_encodings(
     data, _ = compiler.code_object(KERNELS, target)
     path = tmp_path / "x.co"
     path.write_bytes(data)
-    assert equal(run, kinspect, tmp_path, path, target) == 5
+    assert equal(run, kinspect, tmp_path, path, target) == 6
     done = kinspect("disasm", "--stats", "--format", "json", path)
     rows = json.loads(done.out)
     kinds: Counter[str] = Counter()
     for row in rows:
         kinds.update(row["kinds"])
     assert {k for k, number in kinds.items() if not number} == {"undecoded"}
+
+
+# --- functions that kernels call ----------------------------------------------------------
+
+CALLING = """
+#define FUNCTION static __device__ __attribute__((noinline)) int
+FUNCTION leaf(int x) { return 3 * x + __builtin_amdgcn_workitem_id_x(); }
+FUNCTION twice(int x) { return leaf(x) * x + 7; }
+FUNCTION alone(int x) { return x * x; }
+FUNCTION big(int x) { volatile int v[9]; v[x % 9] = x; return leaf(v[3]) + twice(v[x % 5]); }
+__device__ int (*volatile pointer)(int) = alone;
+extern "C" __global__ void plain(int *p) { p[0] = 1; }
+extern "C" __global__ void one(int *p) { p[0] = leaf(p[1]); }
+extern "C" __global__ void two(int *p) { p[0] = twice(p[1]); }
+extern "C" __global__ void far(int *p) { p[0] = p[1] ? big(p[2]) : twice(p[3]); }
+extern "C" __global__ void by_pointer(int *p) { p[0] = pointer(p[1]); }
+"""
+CALLED = {
+    "plain": set(), "one": {"leaf"}, "two": {"twice"}, "far": {"big", "twice"},
+    "by_pointer": set(), "leaf": set(), "twice": {"leaf"}, "alone": set(),
+    "big": {"leaf", "twice"},
+}  # fmt: skip
+
+
+def function_name(text):
+    return re.sub(r"\(int\)$", "", text)
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["gfx906", "gfx90a", "gfx942", "gfx950", "gfx1030", "gfx1100", "gfx1201", "gfx1250"],
+)
+def test_calls_are_those_of_the_source(kinspect, tool, tmp_path, compiler, target):
+    objdump = tool("llvm-objdump-22")
+    data, _ = compiler.code_object(CALLING, target)
+    path = tmp_path / "x.co"
+    path.write_bytes(data)
+
+    def counted_with(*choice):
+        done = kinspect(
+            "disasm", "--stats", "--format", "json", "--objdump", objdump, *choice, path
+        )
+        assert (done.code, done.err) == (0, "")
+        return json.loads(done.out)
+
+    rows = counted_with()
+    names = {row["name"]: function_name(row["demangled"]) for row in rows}
+    assert {
+        names[row["name"]]: {names[name] for name in row["calls"]} for row in rows
+    } == CALLED
+    kernels = {names[row["name"]] for row in rows if row["kernel"]}
+    assert kernels == {"plain", "one", "two", "far", "by_pointer"}
+    for kernel, functions in [
+        ("plain", set()), ("one", {"leaf"}), ("two", {"twice", "leaf"}),
+        ("far", {"big", "twice", "leaf"}), ("by_pointer", set()),
+    ]:  # fmt: skip
+        told = {names[row["name"]] for row in counted_with("-k", kernel)}
+        assert told == {kernel, *functions}
+    assert {names[row["name"]] for row in counted_with("-e", "^big")} == {
+        "big", "twice", "leaf",
+    }  # fmt: skip
+
+
+def test_what_is_new_may_be_in_a_function_alone(kinspect, tool, tmp_path, compiler):
+    """A kernel that only calls what has the instructions of gfx950."""
+    tool(OBJDUMPS["gfx950"])
+    source = """
+    static __device__ __attribute__((noinline)) void work() {
+      __asm__ volatile("v_prng_b32 v1, v2\\n v_permlane32_swap_b32 v1, v2");
+    }
+    extern "C" __global__ void k() { work(); }
+    """
+    data, _ = compiler.code_object(source, "gfx950")
+    path = tmp_path / "x.co"
+    path.write_bytes(data)
+    out = kinspect("disasm", "--stats", "-k", "k", path).out
+    assert "  not in gfx942: v_permlane32_swap_b32 1, v_prng_b32 1\n" in out
 
 
 # --- the documentation --------------------------------------------------------------------
@@ -219,6 +302,14 @@ def test_the_example_of_statistics(kinspect, tool, member, monkeypatch):
     options, name, printed = EXAMPLES[1]
     path = member("aiter", f"aiter_meta/hsa/gfx950/fmha_v3_fwd/{name}")
     monkeypatch.chdir(path.parent)
+    assert kinspect(*shlex.split(options), name).out == printed
+
+
+@pytest.mark.corpus
+def test_the_example_of_functions(kinspect, tool, member, monkeypatch):
+    tool("llvm-objdump-22")
+    options, name, printed = EXAMPLES[2]
+    monkeypatch.chdir(member("jax-plugin", f"jax_rocm7_plugin/{name}").parent)
     assert kinspect(*shlex.split(options), name).out == printed
 
 

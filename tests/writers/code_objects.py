@@ -103,6 +103,9 @@ class CodeObject:
     align: int = ALIGN
     #: bytes of an application's own, after the notes
     padding: int = 0
+    #: the code of functions that are no kernels, behind that of the kernels: local ones,
+    #: which `.symtab` alone names
+    functions: Mapping[str, bytes] = field(default_factory=dict)
 
     def build(self) -> bytes:
         return _Layout(self).build()
@@ -183,6 +186,10 @@ class _Layout:
         for one in self.kernels or [Kernel("")]:
             starts.append(len(code))
             code += one.code + bytes(-len(one.code) % spec.align)
+        self.functions = []
+        for name, data in spec.functions.items():
+            self.functions.append((name, len(code), len(data)))
+            code += data + bytes(-len(data) % spec.align)
         self.put(".text", bytes(code), spec.align)
         self.starts = [
             start
@@ -214,10 +221,18 @@ class _Layout:
     def symbols(self, described: Sequence[Kernel]) -> None:
         strings = bytearray(b"\0")
         table = [bytes(24)]
+        local: list[bytes] = []
 
-        def add(name: str, info: int, section: int, value: int, size: int) -> None:
+        def add(
+            name: str,
+            info: int,
+            section: int,
+            value: int,
+            size: int,
+            to: list[bytes] = table,
+        ) -> None:
             fields = (len(strings), info, PROTECTED, section, value, size)
-            table.append(pack("<IBBHQQ", *fields))
+            to.append(pack("<IBBHQQ", *fields))
             strings.extend(name.encode() + b"\0")
 
         rodata = self.place[".rodata"][0] + BIAS
@@ -229,10 +244,12 @@ class _Layout:
             add(one.kd, one.binding << 4 | OBJECT, 1, at, one.size)
         for name, binding in self.spec.undefined.items():
             add(name, binding << 4 | NOTYPE, 0, 0, 0)
+        for name, start, size in self.functions:
+            add(name, LOCAL << 4 | FUNC, 2, text + start, size, local)
         self.put(".dynsym", b"".join(table))
         self.put(".dynstr", bytes(strings), 1)
         if self.spec.symtab:
-            self.put(".symtab", b"".join(table))
+            self.put(".symtab", b"".join([table[0], *local, *table[1:]]))
             self.put(".strtab", bytes(strings), 1)
         # one bucket that holds nothing: only nchain, the number of symbols, is of use
         chain = pack("<3I", 1, len(table), 0) + bytes(4 * len(table))

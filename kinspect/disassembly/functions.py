@@ -1,0 +1,87 @@
+"""The functions of a code object: its kernels, and those that kernels call.
+
+Source: LLVM, User Guide for AMDGPU Backend, "Symbols". A function that is no kernel is
+local once it is linked, so that the table for linkers (`.symtab`) alone names it.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from kinspect.disassembly.listing import Function
+from kinspect.errors import FormatError
+from kinspect.formats import symbols
+from kinspect.formats.amdgpu_elf import PT_LOAD, SHF_EXECINSTR, Elf
+from kinspect.limits import Limits
+
+#: whether a function of that name is asked for
+Admits = Callable[[str], bool]
+#: address and size in bytes
+Place = tuple[int, int]
+
+_ALL: Final[Admits] = lambda _: True  # noqa: E731
+
+
+class Functions:
+    """Where the code of each function is."""
+
+    def __init__(self, elf: Elf, kernels: Iterable[str], limits: Limits) -> None:
+        """Raises FormatError where a symbol table can't be read."""
+        self._elf = elf
+        self._names = sorted(kernels)
+        dynamic = symbols.dynamic(elf, limits)
+        table = symbols.full(elf, limits) or dynamic
+        rows = [] if table is None else table.functions_at()
+        self._rows = sorted((name, (at, size)) for name, _, at, size in rows)
+        self._places = {} if dynamic is None else dynamic.functions()
+        places = (*self._places.values(), *(place for _, place in self._rows))
+        self._starts = sorted({address for address, _ in places})
+
+    def kernels(self, admits: Admits = _ALL) -> list[Function]:
+        """Those that are asked for; raises FormatError where one has no code."""
+        found = []
+        for name in filter(admits, self._names):
+            if name not in self._places:
+                message = f"no symbol tells where the code of {name} is"
+                raise FormatError(message, self._elf.view.where())
+            found.append((name, self._places[name]))
+        return list(self._shared(found, kernel=True))
+
+    def others(self) -> list[Function]:
+        """Those that are no kernels, nor part of the code of one."""
+        named = ((name, self._places.get(name)) for name in self._names)
+        kernels = self._shared(((n, place) for n, place in named if place), kernel=True)
+        every = [*kernels, *self._shared(self._rows, kernel=False)]
+        found, end = [], 0
+        for one in sorted(every, key=lambda f: (f.address, -f.size, not f.kernel)):
+            if not one.kernel and one.end > end:
+                found.append(one)
+            end = max(end, one.end)
+        return found
+
+    def _shared(
+        self, rows: Iterable[tuple[str, Place]], *, kernel: bool
+    ) -> Iterator[Function]:
+        """Functions by where they are: those that share their code are one."""
+        found: dict[Place, list[str]] = {}
+        for name, (address, size) in rows:
+            # hand-written assembly often tells none
+            place = address, size or self._end(address) - address
+            found.setdefault(place, []).append(name)
+        for (address, size), names in found.items():
+            yield Function(tuple(names), address, size, kernel)
+
+    def _end(self, address: int) -> int:
+        """Where code ends: at the next function, or with its section or segment."""
+        after = self._starts[bisect_right(self._starts, address) :][:1]
+        elf = self._elf
+        sections = (
+            (s.sh_addr, s.sh_size) for s in elf.sections if s.sh_flags & SHF_EXECINSTR
+        )
+        segments = ((s.p_vaddr, s.p_filesz) for s in elf.segments if s.p_type == PT_LOAD)
+        ends = [
+            start + size
+            for start, size in (*sections, *segments)
+            if start <= address < start + size
+        ]
+        return min(after + ends, default=address)
