@@ -4,24 +4,24 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from kinspect.browse.nodes import Node
-from kinspect.formats.metadata import Kernel
 from kinspect.model import Artifact, Binary, Bundle, CodeObject, Entry, Finding, Unreadable
 from kinspect.names import demangle, escape
 from kinspect.render.words import count, size
+from kinspect.resources.rows import KernelRow
 from kinspect.uri import entry_uri
 
 #: resources by the path of the binary, the bundle, the target and the kernel
-Resources = Mapping[tuple[str, int, str, str], Kernel]
+Resources = Mapping[tuple[str, int, str, str], KernelRow]
 
+#: fields of the metadata, by what their columns are called
 COLUMNS: Final = {
     "VGPR": "vgpr_count",
     "AGPR": "agpr_count",
     "SGPR": "sgpr_count",
     "LDS": "group_segment_fixed_size",
     "scratch": "private_segment_fixed_size",
-    "V spills": "vgpr_spill_count",
+    "spills": "vgpr_spill_count",
     "S spills": "sgpr_spill_count",
-    "wave": "wavefront_size",
 }
 
 #: findings that are told in full
@@ -53,7 +53,7 @@ def _facts(node: Node, resources: Resources | None) -> Iterator[str]:
     subject = node.subject
     if isinstance(subject, Artifact):
         yield escape(subject.path)
-        yield subject.kind
+        yield f"{subject.kind} {escape(subject.distribution)}".rstrip()
         yield from _unreadable(subject.unreadable)
     elif isinstance(subject, Binary):
         yield from _binary(subject)
@@ -116,18 +116,42 @@ def _kernel(node: Node, name: str, resources: Resources | None) -> Iterator[str]
     if resources is None:
         yield "reading resources …"
         return
-    rows = []
     here = node.parent and node.parent.subject
     # what one looks at comes first: of 27 targets, 80 columns and 24 lines show four
-    for entry in sorted(bundle.hip_entries, key=lambda one: one is not here):
-        target = entry.id.target_name
-        kernel = resources.get((binary.path, bundle.index, target, name))
-        if kernel is not None:
-            values = [getattr(kernel, field) for field in COLUMNS.values()]
-            mark = ">" if entry is here else " "
-            shown = ["-" if value is None else str(value) for value in values]
-            rows.append([f"{mark} {escape(target)}", *shown])
-    yield from _columns([["  target", *COLUMNS], *rows]) if rows else ["no resources"]
+    entries = sorted(bundle.hip_entries, key=lambda one: one is not here)
+    places = [(binary.path, bundle.index, one.id.target_name, name) for one in entries]
+    rows = [
+        _row(row, ">" if entry is here else " ")
+        for place, entry in zip(places, entries, strict=True)
+        if (row := resources.get(place)) is not None
+    ]
+    if not rows:
+        yield "no resources"
+        return
+    own = resources.get(places[0])
+    if own is not None:
+        yield from _occupancy(own)
+    yield from _columns([["  target", *COLUMNS, "waves"], *rows])
+
+
+def _row(row: KernelRow, mark: str) -> list[str]:
+    values = [getattr(row.kernel, field) for field in COLUMNS.values()]
+    shown = ["-" if value is None else str(value) for value in values]
+    found = row.occupancy
+    waves = "-" if found is None else f"{found.waves}/{found.most}"
+    return [f"{mark} {escape(row.target)}", *shown, waves]
+
+
+def _occupancy(row: KernelRow) -> Iterator[str]:
+    """What the last column says of the target that one looks at."""
+    found = row.occupancy
+    if found is None:
+        return
+    lanes = row.kernel.wavefront_size
+    wide = "" if lanes is None else f" of {lanes} lanes"
+    limits = ", ".join(limit.value for limit in found.limits)
+    why = f", limited by {limits}" if limits else ""
+    yield f"a SIMD holds {found.waves} of {found.most} waves{wide}{why}"
 
 
 def _columns(rows: list[list[str]]) -> Iterator[str]:

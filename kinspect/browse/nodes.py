@@ -88,9 +88,10 @@ def _artifact(artifact: Artifact, findings: tuple[Finding, ...]) -> Node:
             yield _binary(binary, artifact, node)
 
     # its whole path is among the details: here it would hide what follows
-    name = escape(PurePath(artifact.path).name or artifact.path)
-    label = f"{name}  {artifact.kind}, {count(len(binaries), 'binary')}"
-    return Node("artifact", label, artifact.path, artifact, make, None, findings)
+    name = artifact.distribution or PurePath(artifact.path).name or artifact.path
+    label = f"{escape(name)}  {artifact.kind}, {count(len(binaries), 'binary')}"
+    words = f"{artifact.path}\n{artifact.distribution}"
+    return Node("artifact", label, words, artifact, make, None, findings)
 
 
 def _binary(binary: Binary, artifact: Artifact, parent: Node) -> Node:

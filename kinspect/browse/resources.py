@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 
 from kinspect import api
 from kinspect.browse.details import Resources
-from kinspect.formats.metadata import Kernel
 from kinspect.limits import Limits
 from kinspect.model import Binary, CodeObject, Report
+from kinspect.resources.rows import KernelRow
 from kinspect.sources import Named
 
 #: of a kernel: path of the binary, bundle, target, name
@@ -24,7 +24,7 @@ def read(
     binaries = [one for artifact in report.artifacts for one in artifact.binaries]
     around = api.inspect_all(_around(binaries), limits=limits, code_objects=False)
     found = {
-        (row.path, row.bundle, row.target, row.kernel.name): row.kernel
+        (row.path, row.bundle, row.target, row.name): row
         for path in (*paths, *(one.path for one in around))
         for row in api.kernels(path, limits=limits, exclude=exclude)
     }
@@ -40,8 +40,8 @@ def _around(binaries: list[Binary]) -> list[str]:
 
 
 def _of_hosts(
-    binaries: list[Binary], archives: list[Binary], found: dict[Place, Kernel]
-) -> Iterator[tuple[Place, Kernel]]:
+    binaries: list[Binary], archives: list[Binary], found: dict[Place, KernelRow]
+) -> Iterator[tuple[Place, KernelRow]]:
     numbers = {
         (archive.path, bundle.kpack.key): bundle.index
         for archive in archives

@@ -11,12 +11,14 @@ from kinspect.cli.requirements import requirements
 from kinspect.errors import UsageError
 from kinspect.names import escape
 from kinspect.policy import Policy
+from kinspect.sources import Named
 
 EPILOG = """\
 \b
 Examples:
   kinspect browse deep_ep-1.0-cp312-cp312-linux_x86_64.whl
   kinspect browse --require gfx942 /opt/rocm/lib
+  kinspect browse --installed deep_ep --python .venv
 
 \b
 Keys: arrows and Enter walk through the tree, / searches (n and N go on), f goes to the
@@ -28,12 +30,12 @@ Needs textual: pip install 'kinspect[browse]'
 
 
 @click.command("browse", epilog=EPILOG)
-@options.paths
+@options.artifacts
 @requirements
 @options.exclude
 @options.limit
 def command(
-    paths: tuple[str, ...],
+    paths: tuple[Named, ...],
     policy: Policy,
     exclude: tuple[str, ...],
     limits: tuple[str, ...],

@@ -11,13 +11,11 @@ import pytest
 from kinspect import api
 from kinspect.browse.app import Browser
 from tests.conftest import ROOT, SAMPLES
+from tests.sources.test_installed import install
 
 
 def resources(path):
-    return {
-        (row.path, row.bundle, row.target, row.kernel.name): row.kernel
-        for row in api.kernels(path)
-    }
+    return {(row.path, row.bundle, row.target, row.name): row for row in api.kernels(path)}
 
 
 def drive(name, *keys, size=(80, 24)):
@@ -186,6 +184,23 @@ def test_without_a_terminal(kinspect):
     done = kinspect("browse", SAMPLES / "deep_ep_both.so")
     assert done.code == 2
     assert "needs a terminal" in done.err
+
+
+def test_what_is_installed(kinspect, monkeypatch, tmp_path):
+    install(tmp_path, {"a.so": (SAMPLES / "per_tu_both.so").read_bytes()})
+    seen = []
+    monkeypatch.setattr(
+        Browser, "run", lambda self: seen.append((self.roots, self._read()))
+    )
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    done = kinspect("browse", "--installed", "deep-ep", "--python", tmp_path)
+    assert done.code == 0
+    ((roots, resources_),) = seen
+    assert roots[0].label.startswith("Deep.EP 1.0  installed")
+    assert len(resources_) == 18  # three units, three kernels, two targets
+    done = kinspect("browse", "--installed", "nope", "--python", tmp_path)
+    assert (done.code, "not installed" in done.err) == (2, True)
 
 
 class Terminal:

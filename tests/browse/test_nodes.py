@@ -1,12 +1,14 @@
 """What browse walks through, without a terminal."""
 
-from kinspect import Policy, api
+from kinspect import Installed, Policy, api
 from kinspect.browse.details import details
 from kinspect.browse.nodes import matching, searched, tree, walk
 from kinspect.browse.resources import read
 from kinspect.limits import DEFAULT
 from kinspect.target import parse_required
 from tests.conftest import SAMPLES
+from tests.sources.test_installed import install
+from tests.writers import Host, Kernel, bundle, code_object
 
 
 def roots(name, *required):
@@ -64,16 +66,51 @@ def test_resources_side_by_side():
     """Numbers are those that llvm-readelf prints: see test_oracle."""
     path = SAMPLES / "deep_ep_both.so"
     resources = {
-        (row.path, row.bundle, row.target, row.kernel.name): row.kernel
-        for row in api.kernels(path)
+        (row.path, row.bundle, row.target, row.name): row for row in api.kernels(path)
     }
     node = find(roots("deep_ep_both.so"), "query_mask_buffer")
     told = details(node, resources)
     rows = [line.split() for line in told.splitlines()[-3:]]
     assert rows[0][:4] == ["target", "VGPR", "AGPR", "SGPR"]
+    assert rows[0][-1] == "waves"
     assert [row[:2] for row in rows[1:]] == [[">", "gfx942"], ["gfx950", "2"]]
     assert max(map(len, told.splitlines())) <= 76
     assert "reading resources" in details(node, None)
+
+
+def test_occupancy_and_what_limits_it(tmp_path):
+    """256 vector registers are half of what a wave of gfx942 can have: two waves of eight.
+
+    LLVM says the same of such a kernel: see tests/resources/test_oracle.py.
+    """
+    path = tmp_path / "x.so"
+    registers = {"vgpr_count": 256, "group_segment_fixed_size": 40_000}
+    xnack = {"e_flags": 0x74C, "metadata_target": "amdgcn-amd-amdhsa--gfx942:xnack+"}
+    targets = [
+        ("gfx942", code_object("gfx942", Kernel("wanted", fields=registers))),
+        ("gfx950", code_object("gfx950", "wanted")),
+        ("gfx942:xnack+", code_object("gfx942", "wanted", **xnack)),
+    ]
+    path.write_bytes(Host(bundle(*targets)).build().data)
+    report = api.verify(path)
+    node = find(tree(report), "wanted")
+    assert node.kind == "kernel"
+    told = details(node, read(report, [path], DEFAULT)).splitlines()
+    assert [line.split()[-1] for line in told[-3:]] == ["2/8", "8/8", "8/8"]
+    assert told[-5] == "a SIMD holds 2 of 8 waves of 64 lanes, limited by VGPR"
+    assert max(map(len, told)) <= 76
+
+
+def test_what_is_installed_goes_by_its_name(tmp_path):
+    data = (SAMPLES / "per_tu_both.so").read_bytes()
+    install(tmp_path, {"a.so": data, "b/c.so": data})
+    named = Installed("deep_ep", tmp_path)
+    report = api.verify(named)
+    found = tree(report)
+    assert [node.label for node in found] == ["Deep.EP 1.0  installed, 2 binaries"]
+    assert "installed Deep.EP 1.0" in details(found[0], None)
+    node = find(found, "unit_b::shift")
+    assert "a SIMD holds" in details(node, read(report, [named], DEFAULT))
 
 
 def test_resources_of_a_split_host_are_those_of_its_archives():
@@ -94,8 +131,6 @@ def test_resources_of_a_split_host_are_those_of_its_archives():
 
 
 def test_names_can_not_move_the_cursor(tmp_path):
-    from tests.writers import Host, bundle, code_object  # noqa: PLC0415
-
     path = tmp_path / "evil.so"
     data = bundle(("gfx942", code_object("gfx942", "\x1b[2Jx")))
     path.write_bytes(Host(data).build().data)
