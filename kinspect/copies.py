@@ -9,19 +9,22 @@ import os
 import signal
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Self, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-#: a share that is not worth a copy of the process, in bytes to read
+#: work that is not worth a copy of the process, in bytes to read
 SMALL: Final = 8 << 20
+#: into how many parts work is shared out, at most: more than there are cores, so that all
+#: end at about the same time, and few enough for what a pipe holds
+PARTS: Final = 256
 
-_CHUNK: Final = 1 << 18
+_CHUNK: Final = 1 << 20
 #: the ends of pipes that this process reads results from
 _READ: Final[set[int]] = set()
 
-#: how much a pipe should hold where the system allows it: a copy then ends by itself
+#: how much a pipe should hold where the system allows it: who writes to it need not wait
 _PIPE: Final = 1 << 20
 
 
@@ -33,26 +36,35 @@ def cores() -> int:
 
 
 def share(
-    work: Callable[[T], R], items: Sequence[T], weights: Sequence[int], jobs: int
+    work: Callable[[T], R],
+    items: Sequence[T],
+    weights: Sequence[int],
+    jobs: int,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> Generator[R, None, None]:
     """What `work` returns for each item, in order; `weights` are the bytes of each.
 
-    Results are pickled. An exception in a copy is that of the same work done again here.
+    This process and its copies take what is left, the heaviest first. Before this one
+    takes part, it does something else `meanwhile`, whose exceptions come first. Results
+    of copies are pickled. An exception of `work` is that of the same work done again here.
     """
-    copies = min(jobs, len(items), sum(weights) // SMALL)
-    if copies < 2 or not hasattr(os, "fork"):
+    copies = min(jobs, len(items), sum(weights) // SMALL) - 1
+    if copies < 1 or not hasattr(os, "fork"):
+        meanwhile()
         yield from map(work, items)
         return
-    shares = _shares(weights, copies)
+    parts = _parts(weights)
 
-    def part(share: list[int]) -> Callable[[], Iterator[tuple[int, R]]]:
-        return lambda: ((index, work(items[index])) for index in share)
+    def done(number: int) -> list[tuple[int, R]]:
+        return [(index, work(items[index])) for index in parts[number]]
 
     results: dict[int, R] = {}
-    with _Copies([part(share) for share in shares]) as running:
-        due = 0
-        for index, result in running.results():
-            results[index] = result
+    due = 0
+    queue = _Queue(len(parts))
+    with queue, _Copies([lambda: map(done, queue)] * copies) as others:
+        meanwhile()
+        for found in _all(map(done, queue), others):
+            results.update(found)
             while due in results:
                 yield results.pop(due)
                 due += 1
@@ -60,15 +72,51 @@ def share(
         yield results.pop(index) if index in results else work(items[index])
 
 
-def _shares(weights: Sequence[int], count: int) -> list[list[int]]:
-    """The items of each copy, in order: the heaviest first to who has least."""
-    shares: list[list[int]] = [[] for _ in range(count)]
-    loads = [0] * count
-    for index in sorted(range(len(weights)), key=lambda i: -weights[i]):
-        least = loads.index(min(loads))
-        shares[least].append(index)
-        loads[least] += weights[index]
-    return [sorted(share) for share in shares]
+def _all(own: Iterator[R], others: "_Copies[R]") -> Iterator[R]:
+    """What this process does and what its copies do, as it comes.
+
+    No more of its own after an exception, which will come again.
+    """
+    with suppress(Exception):
+        for one in own:
+            yield one
+            yield from others.ready()
+    yield from others.results()
+
+
+def _parts(weights: Sequence[int]) -> list[list[int]]:
+    """Items in a row that are worth a part of their own, the heaviest first."""
+    least = sum(weights) // PARTS
+    parts: list[list[int]] = [[]]
+    loads = [0]
+    for index, weight in enumerate(weights):
+        if loads[-1] > least:
+            parts.append([])
+            loads.append(0)
+        parts[-1].append(index)
+        loads[-1] += weight
+    return [parts[n] for n in sorted(range(len(parts)), key=lambda n: -loads[n])]
+
+
+class _Queue:
+    """Numbers in a pipe: this process and its copies each take the next one."""
+
+    _SIZE: Final = 2
+
+    def __init__(self, count: int) -> None:
+        self._read, write = os.pipe()
+        os.write(write, b"".join(n.to_bytes(self._SIZE, "little") for n in range(count)))
+        os.close(write)
+
+    def __iter__(self) -> Iterator[int]:
+        while number := os.read(self._read, self._SIZE):
+            yield int.from_bytes(number, "little")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._read)
 
 
 class Lost(Exception):
@@ -104,6 +152,10 @@ class _Copies(Generic[R]):
     """Copies of this process, each of which does one piece of work and ends."""
 
     def __init__(self, works: Sequence[Callable[[], Iterator[R]]]) -> None:
+        import selectors  # noqa: PLC0415  # for large inputs only, as pickle
+
+        self._waiting = selectors.PollSelector()
+        self._readable = selectors.EVENT_READ
         self._buffers: dict[int, bytearray] = {}
         #: their process IDs
         self.processes: list[int] = []
@@ -128,6 +180,7 @@ class _Copies(Generic[R]):
             _run(work, write)
         os.close(write)
         _READ.add(read)
+        self._waiting.register(read, self._readable)
         self._buffers[read] = bytearray()
         self.processes.append(process)
 
@@ -147,18 +200,17 @@ class _Copies(Generic[R]):
 
     def results(self) -> Iterator[R]:
         """What the copies return, as it comes; less where one was ended."""
-        import selectors  # noqa: PLC0415  # for large inputs only, as pickle
+        while self._waiting.get_map():
+            yield from self.ready(None)
 
-        with selectors.DefaultSelector() as waiting:
-            for pipe in self._buffers:
-                waiting.register(pipe, selectors.EVENT_READ)
-            while waiting.get_map():
-                for key, _ in waiting.select():
-                    data = os.read(key.fd, _CHUNK)
-                    if not data:
-                        waiting.unregister(key.fd)
-                    self._buffers[key.fd] += data
-                    yield from _taken(self._buffers[key.fd])
+    def ready(self, timeout: float | None = 0) -> Iterator[R]:
+        """What they have returned by now; `timeout` is how long to wait for some."""
+        for key, _ in self._waiting.select(timeout):
+            data = os.read(key.fd, _CHUNK)
+            if not data:
+                self._waiting.unregister(key.fd)
+            self._buffers[key.fd] += data
+            yield from _taken(self._buffers[key.fd])
 
 
 def _taken(buffer: bytearray) -> Iterator[R]:

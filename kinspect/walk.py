@@ -209,15 +209,11 @@ def _walk(view: View, reader: Reader) -> "_Walk | None":
     if view.startswith(KPACK):
         return _Archive(view, Host("kpack"), reader)
     if view.startswith(elf.MAGIC):
-        return _Walk(
-            view, elf.parse(view, reader.limits, registration=reader.opens), reader
-        )
+        return _Walk(view, elf.parse(view, reader.limits, registration=False), reader)
     from kinspect.hosts import coff  # noqa: PLC0415
 
     if coff.is_coff(view):
-        return _Walk(
-            view, coff.parse(view, reader.limits, registration=reader.opens), reader
-        )
+        return _Walk(view, coff.parse(view, reader.limits, registration=False), reader)
     return None
 
 
@@ -347,11 +343,16 @@ class _Walk:
 
     def _packed(self, targets: list[View]) -> Iterator[Bundle]:
         """The containers that wrappers point at and those of the section, in order."""
-        for one in self.reader.open_each(self._places(targets)):
+        for one in self.reader.open_each(self._places(targets), self._register):
             if isinstance(one, Unreadable):
                 self.unreadable.append(one)
             else:
                 yield one
+
+    def _register(self) -> None:
+        """Find out what the host registers, where code objects are opened as well."""
+        if self.reader.opens:
+            self.host = self.host.registered()
 
     def _places(self, targets: list[View]) -> Iterator[Place | Unreadable]:
         """Where containers start; in place of one that can't be read, why not.

@@ -27,13 +27,55 @@ def doubled(item: int) -> tuple[int, int]:
     return 2 * item, os.getpid()
 
 
-def test_results_are_in_order_and_from_others() -> None:
+def test_results_are_in_order_and_from_all() -> None:
+    """Of this process and its copies: each takes what is left."""
     weights = [(item * 7919) % 50 * (1 << 20) for item in range(40)]
-    found = list(copies.share(doubled, range(40), weights, 3))
+
+    def slow(item: int) -> tuple[int, int]:
+        time.sleep(0.02)
+        return doubled(item)
+
+    found = list(copies.share(slow, range(40), weights, 3))
     assert [value for value, _ in found] == [2 * item for item in range(40)]
-    others = {process for _, process in found}
-    assert len(others) == 3
-    assert os.getpid() not in others
+    processes = {process for _, process in found}
+    assert len(processes) == 3
+    assert os.getpid() in processes
+
+
+def test_something_else_is_done_while_copies_work() -> None:
+    """They end before this process takes part; and what it raises comes first."""
+    ended, end = os.pipe()
+
+    def work(item: int) -> int:
+        os.write(end, b".")
+        return 1 // item
+
+    def lost() -> None:
+        raise LookupError
+
+    def meanwhile() -> None:
+        seen = b""
+        while len(seen) < 4:
+            seen += os.read(ended, 4)
+        lost()
+
+    with pytest.raises(LookupError):
+        list(copies.share(work, range(4), [BIG] * 4, 3, meanwhile))
+    with pytest.raises(LookupError):
+        list(copies.share(work, range(4), [BIG] * 4, 1, lost))
+    os.close(ended)
+    os.close(end)
+
+
+def test_the_heaviest_come_first_and_light_ones_together() -> None:
+    """However many there are, a pipe holds what is left to do."""
+    rows = [1] * 100_000
+    rows[777] = rows[99_999] = 10_000
+    parts = copies._parts(rows)
+    assert sorted(item for part in parts for item in part) == list(range(100_000))
+    assert len(parts) <= copies.PARTS + 1
+    assert [777 in part or 99_999 in part for part in parts[:3]] == [True, True, False]
+    assert copies._parts([5, 9, 7]) == [[1], [2], [0]]
 
 
 @pytest.mark.parametrize(("weight", "jobs"), [(copies.SMALL // 4, 4), (BIG, 1)])
@@ -51,13 +93,21 @@ def test_results_of_any_size() -> None:
 
 def test_what_a_copy_leaves_is_done_here() -> None:
     parent = os.getpid()
+    ended, end = os.pipe()
 
     def work(item: int) -> int:
         if os.getpid() != parent and item == 3:
+            os.write(end, b".")
             os.kill(os.getpid(), signal.SIGKILL)
         return item
 
-    assert list(copies.share(work, range(8), [BIG] * 8, 2)) == list(range(8))
+    def meanwhile() -> None:
+        os.read(ended, 1)
+
+    found = list(copies.share(work, range(8), [BIG] * 8, 2, meanwhile))
+    assert found == list(range(8))
+    os.close(ended)
+    os.close(end)
 
 
 def test_an_exception_is_raised_here() -> None:
@@ -122,16 +172,24 @@ def test_nobody_waits_for_what_is_not_wanted(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(os, "fork", noted)
 
+    begun, begin = os.pipe()
+
     def work(item: int) -> int:
-        if item >= 2:
+        if item == 1:
+            os.write(begin, b".")
             time.sleep(60)
         return item
 
-    results = copies.share(work, range(4), [BIG] * 4, 2)
+    def meanwhile() -> None:
+        os.read(begun, 1)  # another process has item 0 behind it, and will be long
+
+    results = copies.share(work, range(4), [BIG] * 4, 2, meanwhile)
     assert next(results) == 0
     results.close()
     assert time.monotonic() - began < 30
-    assert len(started) == 2
+    assert len(started) == 1
+    os.close(begun)
+    os.close(begin)
     for process in started:
         with pytest.raises(ProcessLookupError):
             os.kill(process, 0)

@@ -75,11 +75,16 @@ class _Piece(NamedTuple):
         return self.place.weight if isinstance(self.place, Place) else 0
 
 
-def _pieces(place: Place | Unreadable) -> Iterator[_Piece]:
-    if isinstance(place, Place) and isinstance(place.header, bundle.Table):
-        yield from (_Piece(place, entry) for entry in place.header.entries)
-    else:
-        yield _Piece(place)
+def _pieces(place: Place | Unreadable, most: int) -> list[_Piece]:
+    """A container, or the entries of a plain bundle that has more than `most` bytes.
+
+    What names come to is found once for all entries of a bundle that one process reads.
+    """
+    if not isinstance(place, Place) or not isinstance(place.header, bundle.Table):
+        return [_Piece(place)]
+    if place.weight <= most:
+        return [_Piece(place)]
+    return [_Piece(place, entry) for entry in place.header.entries]
 
 
 class Reader:
@@ -133,24 +138,43 @@ class Reader:
         raise FormatError(message, view.where())
 
     def open_each(
-        self, places: Iterable[Place | Unreadable]
+        self,
+        places: Iterable[Place | Unreadable],
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> Iterator[Bundle | Unreadable]:
-        """The containers of some places, in their order; in place of one, why not."""
+        """The containers of some places, in their order; in place of one, why not.
+
+        `meanwhile` is done before the first one comes, while other processes read.
+        """
         if self._jobs < 2 or not self.opens:
+            meanwhile()
             yield from map(self._tried, places)
             return
-        places = list(places)
-        pieces = [piece for place in places for piece in _pieces(place)]
-        weights = [piece.weight for piece in pieces]
-        results = share(self._piece, pieces, weights, self._jobs)
-        for place in places:
-            if isinstance(place, Place) and isinstance(place.header, bundle.Table):
-                entries = list(islice(results, len(place.header.entries)))
-                yield self._plain(place, place.header, cast("list[Entry]", entries))
-            else:
-                yield cast("Bundle | Unreadable", next(results))
+        try:
+            places = list(places)
+        except FormatError:
+            meanwhile()  # what it raises comes first, as above
+            raise
+        most = sum(_Piece(place).weight for place in places) // (2 * self._jobs)
+        pieces = [_pieces(place, most) for place in places]
+        flat = [piece for parts in pieces for piece in parts]
+        weights = [piece.weight for piece in flat]
+        results = share(self._piece, flat, weights, self._jobs, meanwhile)
+        for place, parts in zip(places, pieces, strict=True):
+            found = list(islice(results, len(parts)))
+            yield self._joined(place, found)
             if isinstance(place, Place):
                 place.view.read_elsewhere(place.size)
+
+    def _joined(
+        self, place: Place | Unreadable, found: list[Bundle | Entry | Unreadable]
+    ) -> Bundle | Unreadable:
+        """A container, from what became of its pieces."""
+        if isinstance(place, Place) and isinstance(place.header, bundle.Table):
+            entries = [one for one in found if isinstance(one, Entry)]
+            if len(entries) == len(found):
+                return self._plain(place, place.header, entries)
+        return cast("Bundle | Unreadable", found[0])
 
     def _piece(self, piece: _Piece) -> Bundle | Entry | Unreadable:
         if piece.entry is not None and isinstance(piece.place, Place):

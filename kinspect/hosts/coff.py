@@ -19,7 +19,7 @@ from kinspect.hosts.coff_records import (
     size_of,
 )
 from kinspect.hosts.coff_wrappers import FATBIN, UNDEFINED, WRAPPERS
-from kinspect.hosts.host import BUNDLE, Host, Wrapper, device_entry
+from kinspect.hosts.host import BUNDLE, Host, Registered, Wrapper, device_entry
 from kinspect.hosts.registered import registered_names
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Linkage, Registration
@@ -40,14 +40,13 @@ def parse(view: View, limits: Limits = DEFAULT, *, registration: bool = True) ->
     """Read a PE image or a COFF object.
 
     Raise FormatError where its headers can't be read; tables that can't be read are
-    told in `unreadable`. What the host registers costs a look at its data: only with
-    `registration`.
+    told in `unreadable`. Without `registration`, what the host registers is left to
+    `Host.registered`.
     """
     coff = read(view, limits)
     wrappers = tuple(coff_wrappers.read(coff, limits))
     data = tuple(_data(coff))
-    names = registered_names(data) if registration and wrappers else ()
-    return Host(
+    host = Host(
         format=coff.format,
         wrappers=wrappers,
         fatbins=tuple(
@@ -81,9 +80,14 @@ def parse(view: View, limits: Limits = DEFAULT, *, registration: bool = True) ->
         linkage=_linkage(coff, wrappers),
         needed=tuple(_needed(coff, limits)),
         relocatable=coff.relocatable,
-        registration=Registration(tuple(sorted(names))),
         unreadable=tuple(coff.unreadable),
+        register=(lambda: _registered(data)) if wrappers else None,
     )
+    return host.registered() if registration else host
+
+
+def _registered(data: tuple[View, ...]) -> Registered:
+    return Registered(Registration(tuple(sorted(registered_names(data)))))
 
 
 def _bitcode(coff: Coff) -> Iterator[tuple[EntryID, View]]:

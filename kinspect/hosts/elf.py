@@ -15,7 +15,7 @@ from elftools.elf.structs import ELFStructs
 from kinspect.errors import FormatError, Where
 from kinspect.hosts import elf_entries, elf_symbols, elf_wrappers, registered
 from kinspect.hosts.elf_image import Image, Region, Section, Segment
-from kinspect.hosts.host import Host, device_entry
+from kinspect.hosts.host import Host, Registered, device_entry
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Linkage, Registration, Unreadable
 from kinspect.target import EntryID
@@ -52,14 +52,12 @@ NO_DATA: Final = frozenset({".eh_frame", ".eh_frame_hdr", ".gcc_except_table"})
 def parse(view: View, limits: Limits = DEFAULT, *, registration: bool = True) -> Host:
     """Read an ELF host; raise FormatError where its headers can't be read.
 
-    What the host registers costs a look at all of its names and read-only data: only
-    with `registration`.
+    Without `registration`, what the host registers is left to `Host.registered`.
     """
     image = read_image(view, limits)
     wrappers = elf_wrappers.read(image, limits)
     data = tuple(view.slice(r.offset, r.size, r.name) for r in _data(image) if r.size)
-    registers = registration and bool(wrappers)
-    return Host(
+    host = Host(
         format=_format_of(image),
         wrappers=tuple(wrappers),
         fatbins=tuple(_named(image, FATBIN)),
@@ -71,10 +69,10 @@ def parse(view: View, limits: Limits = DEFAULT, *, registration: bool = True) ->
         linkage=_linkage(image),
         needed=tuple(image.needed),
         relocatable=image.relocatable,
-        stubs=elf_symbols.device_stubs(image, limits) if registers else frozenset(),
-        registration=_registration(image, data, limits) if registers else Registration(),
         unreadable=tuple(image.unreadable),
+        register=(lambda: _registered(image, data, limits)) if wrappers else None,
     )
+    return host.registered() if registration else host
 
 
 def _named(image: Image, name: str) -> Iterator[View]:
@@ -96,6 +94,13 @@ def _bitcode(image: Image) -> Iterator[tuple[EntryID, View]]:
         if entry is not None:
             size = section.size if section.in_file else 0
             yield entry, image.view.slice(section.offset if size else 0, size, section.name)
+
+
+def _registered(image: Image, data: tuple[View, ...], limits: Limits) -> Registered:
+    before = len(image.unreadable)
+    stubs = elf_symbols.device_stubs(image, limits)
+    found = _registration(image, data, limits)
+    return Registered(found, stubs, tuple(image.unreadable[before:]))
 
 
 def _registration(image: Image, data: tuple[View, ...], limits: Limits) -> Registration:

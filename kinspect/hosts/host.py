@@ -1,6 +1,7 @@
 """What every host format has to say, whatever its headers look like."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from kinspect.errors import Where
@@ -49,6 +50,16 @@ class Wrapper:
     symbol: str = ""
 
 
+class Registered(NamedTuple):
+    """What a host registers, as far as its names and data tell."""
+
+    registration: Registration
+    #: mangled names of the device stubs that the host defines
+    stubs: frozenset[str] = frozenset()
+    #: parts that could not be read
+    unreadable: tuple[Unreadable, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     """A host object, as far as device code is concerned."""
@@ -79,3 +90,20 @@ class Host:
     registration: Registration = field(default_factory=Registration)
     #: parts of the headers that could not be read
     unreadable: tuple[Unreadable, ...] = ()
+    #: finds out what it registers, which costs a look at all of its names and data
+    register: Callable[[], Registered] | None = field(
+        default=None, compare=False, repr=False
+    )
+
+    def registered(self) -> "Host":
+        """The host with what it registers; raises FormatError."""
+        if self.register is None:
+            return self
+        found = self.register()
+        return replace(
+            self,
+            registration=found.registration,
+            stubs=found.stubs,
+            unreadable=self.unreadable + found.unreadable,
+            register=None,
+        )

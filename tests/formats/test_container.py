@@ -7,7 +7,7 @@ from kinspect.formats import code_object as objects
 from kinspect.formats.container import HEAD, Reader, form_of
 from kinspect.formats.contents import BESIDE
 from kinspect.limits import Limits
-from kinspect.model import CodeObject, Form, Unreadable
+from kinspect.model import Bundle, CodeObject, Form, Unreadable
 from tests.reading import view
 from tests.writers import Image, Slot, bundle, ccob, code_object, md5, offload_binary
 from tests.writers.bundles import device
@@ -187,6 +187,50 @@ def test_containers_are_opened_in_their_order_by_any_number_of_jobs(jobs, opens)
     assert (found[0], found[6]) == (lost, lost)
     assert isinstance(found[5], Unreadable)
     assert "zstd payload" in found[5].message
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_something_else_is_done_before_the_first_one_comes(jobs):
+    """And what it finds wrong comes before what is wrong with the places."""
+    reader = Reader(opener=objects.parse, jobs=jobs)
+    done = []
+    found = reader.open_each([reader.find(view(SMALL))], lambda: done.append(1))
+    assert done == []
+    assert isinstance(next(found), Bundle)
+    assert done == [1]
+
+    def places():
+        yield reader.find(view(SMALL))
+        message = "no place"
+        raise FormatError(message, view(b"").where())
+
+    def meanwhile():
+        message = "of the host"
+        raise FormatError(message, view(b"").where())
+
+    with pytest.raises(FormatError, match="no place"):
+        list(reader.open_each(places()))
+    with pytest.raises(FormatError, match="of the host"):
+        list(reader.open_each(places(), meanwhile))
+
+
+@pytest.mark.parametrize("count", [1, 9])
+def test_bundles_are_read_whole_where_there_are_many(count, monkeypatch):
+    """One that is most of the work is read entry by entry, with the same result."""
+    data = bundle(*(Slot(f"hipv4-amdgcn-amd-amdhsa--gfx{n}", OBJECT) for n in (90, 942)))
+    pieces = []
+    real = Reader._piece
+
+    def noted(self, piece):
+        pieces.append(piece)
+        return real(self, piece)
+
+    monkeypatch.setattr(Reader, "_piece", noted)
+    reader = Reader(opener=objects.parse, jobs=2)
+    found = list(reader.open_each([reader.find(view(data))] * count))
+    assert found == [Reader(opener=objects.parse).read(view(data))] * count
+    whole = [piece.entry is None for piece in pieces]
+    assert whole == ([True] * 9 if count == 9 else [False] * 3)
 
 
 def test_a_place_weighs_what_there_is_to_read_in_it():
