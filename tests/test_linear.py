@@ -4,6 +4,7 @@ Times are in the benchmarks; here is what was found to grow faster, once.
 """
 
 import difflib
+import gc
 import sys
 
 import pytest
@@ -72,6 +73,20 @@ def test_what_suits_the_same_device_is_told_once():
     told = [one.message for one in found if one.rule == "duplicate-target"]
     (both,) = (one for one in told if "both suit" in one)
     assert "entries for gfx942 and gfx942:xnack+ both suit gfx942:xnack+" in both
+
+
+def test_what_was_read_leaves_no_cycles():
+    """Python looks for them seldom (`kinspect.cli.YOUNG`), and they would hold memory."""
+    whole = Host(ccob(bundle(("gfx942", code_object("gfx942"))))).build().data
+    cut = whole[: len(whole) * 2 // 3]
+    plain = Host(bundle(("gfx942", code_object("gfx942")), ("gfx950", b"no code"))).build()
+    files = [whole, cut, plain.data]
+    for data in files:
+        judge(data)  # what is kept for the next file is made now
+    gc.collect()
+    for data in files:
+        judge(data)
+    assert gc.collect() == 0
 
 
 # --- lines that are run -------------------------------------------------------------------

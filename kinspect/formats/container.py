@@ -2,13 +2,22 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Final, NamedTuple, cast
 
 from kinspect.copies import share
 from kinspect.errors import FormatError
 from kinspect.formats import amdgpu_elf, bitcode, bitstream, bundle, ccob, offload_binary
-from kinspect.formats.contents import Contents, Loaded, digesting, faults, no_faults
+from kinspect.formats.contents import (
+    Contents,
+    Loaded,
+    digesting,
+    faults,
+    known,
+    loaded,
+    no_faults,
+)
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Bundle, CodeObject, Entry, Fault, Form, Unreadable
 from kinspect.target import EntryID, from_e_flags
@@ -221,18 +230,14 @@ class Reader:
         inflated, table = self._table(header, layer)
         found: tuple[Fault, ...] = ()
         entries = table.entries
+        # neither knows this reader, which holds the contents: no cycle keeps the bytes
+        load: Callable[[], Loaded] = partial(loaded, self._inflater, header, layer, view)
         if self._opener is not None:
             digest_of = digesting(inflated)
             entries = tuple(self._opened(entry, inflated) for entry in entries)
             found = faults(header, inflated, digest_of(), view.where())
-        self.contents = Contents(
-            view.slice(0, header.total),
-            lambda: (
-                (inflated, lambda: found)
-                if self.opens
-                else self._inflated(view, header, layer)
-            ),
-        )
+            load = partial(known, inflated, found)
+        self.contents = Contents(view.slice(0, header.total), load)
         return Bundle(
             index=0,
             offset=view.start,
@@ -246,11 +251,6 @@ class Reader:
             header_size=table.header_size,
             faults=table.faults + found,
         )
-
-    def _inflated(self, view: View, header: ccob.Header, layer: str) -> Loaded:
-        inflated = self._inflater.inflate(header, layer)
-        digest_of = digesting(inflated)
-        return inflated, lambda: faults(header, inflated, digest_of(), view.where())
 
     def _table(self, header: ccob.Header, layer: str) -> tuple[View, bundle.Table]:
         """The inflated bundle, or just enough of it, and its entry table."""

@@ -62,6 +62,18 @@ def faults(
     return tuple(found)
 
 
+def loaded(inflater: ccob.Inflater, header: ccob.Header, layer: str, view: View) -> Loaded:
+    """The inside of a compressed bundle, inflated now."""
+    inflated = inflater.inflate(header, layer)
+    digest_of = digesting(inflated)
+    return inflated, lambda: faults(header, inflated, digest_of(), view.where())
+
+
+def known(inflated: View, found: tuple[Fault, ...]) -> Loaded:
+    """One that was inflated and checked already."""
+    return inflated, lambda: found
+
+
 class Contents:
     """The bytes of a container, valid until its reader reads the next one.
 

@@ -7,6 +7,7 @@ records of both classes and byte orders.
 
 import io
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, Final
 
 from elftools.common.utils import struct_parse
@@ -154,6 +155,20 @@ def _record(view: View, layout: Any, at: int) -> Any:
     return struct_parse(layout, io.BytesIO(bytes(view.bytes(at, layout.sizeof()))))
 
 
+@lru_cache(maxsize=8)
+def _structs(bits: int, *kind: str, little: bool) -> ELFStructs:
+    """The layouts of pyelftools; those after the file header depend on what that says.
+
+    Kept, since a set of them takes longer to make than to read most files with, and
+    lies in cycles that hold 80 kB.
+    """
+    structs = ELFStructs(little_endian=little, elfclass=bits)
+    structs.create_basic_structs()
+    if kind:
+        structs.create_advanced_structs(*kind)
+    return structs
+
+
 def read_image(view: View, limits: Limits = DEFAULT) -> Image:
     """Read the header, the segments and the sections.
 
@@ -165,12 +180,9 @@ def read_image(view: View, limits: Limits = DEFAULT) -> Image:
         message = "not an ELF file: bad magic, class or byte order"
         raise FormatError(message, view.where())
     bits, little = 32 * ident[4], ident[5] == 1
-    structs = ELFStructs(little_endian=little, elfclass=bits)
-    structs.create_basic_structs()
-    header = _record(view, structs.Elf_Ehdr, 0)
-    structs.create_advanced_structs(
-        header.e_type, header.e_machine, header.e_ident.EI_OSABI
-    )
+    header = _record(view, _structs(bits, little=little).Elf_Ehdr, 0)
+    kind = (header.e_type, header.e_machine, header.e_ident.EI_OSABI)
+    structs = _structs(bits, *kind, little=little)
     image = Image(
         view=view,
         bits=bits,
