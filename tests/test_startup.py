@@ -42,6 +42,13 @@ NEVER = re.compile(
 )
 
 
+def run(code, *arguments):
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+
 def imported(*arguments):
     """The modules of kinspect, and the packages of others, that a run imports."""
     code = """
@@ -59,10 +66,7 @@ own = [name for name in new if name.split(".")[0] == "kinspect"]
 others = {name.split(".")[0] for name, file in files.items() if "site-packages" in file}
 print("\\n" + json.dumps([own, sorted(others)]))
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+    done = run(code, *arguments)
     own, others = json.loads(done.stdout.splitlines()[-1])
     # msgspec imports it on the versions of Python where typing lacks something
     return sorted(own), [name for name in others if name != "typing_extensions"]
@@ -83,3 +87,19 @@ def test_a_verdict_on_a_small_library_needs_no_reader_of_archives():
     assert [name for name in own if NEVER.match(name)] == []
     assert others == ["click", "elftools", "msgspec", "tabulate", "zstandard"]
     assert set(VERSION.split()) < set(own)
+
+
+def test_a_small_run_looks_for_no_cycles():
+    code = """
+import atexit, gc, sys
+from kinspect.cli import main
+looked = []
+gc.callbacks.append(lambda phase, _: looked.append(phase))
+atexit.register(lambda: print(len(looked), gc.get_freeze_count() > 0))
+sys.argv = ["kinspect", "verify", sys.argv[1]]
+gc.collect()
+main()
+"""
+    done = run(code, SAMPLES / "deep_ep_both.so")
+    # the one above, at its start and its end; what is left goes unlooked at
+    assert done.stdout.splitlines()[-1] == "2 True"
