@@ -52,8 +52,8 @@ class _Found:
     """The rows of a symbol table that are of interest, with their names."""
 
     table: SymbolTable
-    #: objects that others can find: descriptors and variables
-    objects: Sequence[int]
+    #: objects that others can find, descriptors and variables, by their section
+    objects: Mapping[int, Sequence[int]]
     #: descriptors with their rows
     descriptors: Mapping[str, int]
     #: functions that others can find, with their rows
@@ -61,16 +61,12 @@ class _Found:
     undefined: tuple[str, ...]
     variables: tuple[str, ...]
 
-    def places(self, table: SymbolTable) -> dict[str, tuple[int, int]]:
-        """Value and size of each descriptor, in a table that has the same names."""
-        values, sizes = table.values, table.sizes
-        return {name: (values[row], sizes[row]) for name, row in self.descriptors.items()}
-
     def in_table(self, table: SymbolTable) -> Symbols:
         """What a table says of kernels that has the same names."""
-        sizes = table.sizes
+        values, sizes = table.values, table.sizes
         return Symbols(
-            self.places(table), {name: sizes[row] for name, row in self.functions.items()}
+            {name: (values[row], sizes[row]) for name, row in self.descriptors.items()},
+            {name: sizes[row] for name, row in self.functions.items()},
         )
 
 
@@ -87,7 +83,7 @@ class _Kernels:
     unlisted: tuple[str, ...]
     twice: tuple[str, ...]
     #: the kernels that the loader finds, by their rows of the loader's table
-    launched: Sequence[Launched]
+    launched: Launched
 
 
 #: how many different tables are remembered: a bundle may hold two code objects for each
@@ -107,6 +103,7 @@ class Parser:
         self._limits = limits
         self._found: deque[_Found] = deque(maxlen=KEPT)
         self._kernels: deque[_Kernels] = deque(maxlen=KEPT)
+        self._launcher = Launcher()
 
     def parse(self, view: View) -> CodeObject:
         """Read a code object; raise FormatError where it is none.
@@ -134,8 +131,8 @@ class Parser:
         named = self._matched(tables, meta.kernels)
         if tables.home is not None:
             processor = None if flags.target is None else machine_of(str(flags.target))
-            launcher = Launcher(elf, processor, tables.home)
-            broken = tuple(launcher.broken(meta.launched, named.launched))
+            found = self._launcher.broken(elf, processor, tables.home, meta, named.launched)
+            broken = tuple(found)
         faults += _symbol_faults(elf, tables)
         if named.twice:
             message = f"kernels listed twice: {', '.join(named.twice)}"
@@ -222,11 +219,8 @@ def _match(
     either = frozenset(found.descriptors if found else ()) | rows.keys()
     # Each name once in memory: code objects for other targets have the same kernels.
     names = [sys.intern(name) for name, _ in records]
-    kernels = {
-        name
-        for name, (_, symbol) in zip(names, records, strict=True)
-        if symbol in descriptors
-    }
+    launched = [row for row, (_, symbol) in enumerate(records) if symbol in descriptors]
+    kernels = {names[row] for row in launched}
     twice = {name for name, count in Counter(names).items() if count > 1}
     return _Kernels(
         (found, loaded),
@@ -235,11 +229,11 @@ def _match(
         undescribed=tuple(sorted(set(names) - kernels)),
         unlisted=tuple(sorted(either - {symbol for _, symbol in records})),
         twice=tuple(sorted(twice)),
-        launched=[
-            Launched(index, rows[symbol], functions.get(name))
-            for index, (name, symbol) in enumerate(records)
-            if symbol in descriptors
-        ],
+        launched=Launched(
+            launched,
+            [rows[records[row][1]] for row in launched],
+            [functions.get(records[row][0]) for row in launched],
+        ),
     )
 
 
@@ -271,9 +265,12 @@ def _find(table: SymbolTable) -> _Found:
         for index, section in enumerate(sections)
         if not section and infos[index] >> 4 == symbols.STB_GLOBAL
     ]
+    homes: dict[int, list[int]] = {}
+    for index in objects:
+        homes.setdefault(sections[index], []).append(index)
     return _Found(
         table,
-        objects,
+        homes,
         descriptors,
         dict(zip(table.names(functions), functions, strict=True)),
         tuple(sorted(table.names(missing))),
@@ -284,7 +281,7 @@ def _find(table: SymbolTable) -> _Found:
 def _symbol_faults(elf: Elf, tables: _Tables) -> Sequence[Fault]:
     if tables.loaded is None or tables.home is None:
         return ()
-    faults = tuple(loading.descriptors(elf, tables.loaded.places(tables.home)))
+    faults = tuple(loading.descriptors(elf, tables.home, tables.loaded.descriptors))
     if tables.stripped and tables.loaded.descriptors:
         faults += tuple(loading.symbol_table(elf))
     if not (faults or tables.stripped):

@@ -2,99 +2,217 @@
 
 Source: LLVM, User Guide for AMDGPU Backend, "Kernel Descriptor" and "Symbols"; the
 hardware starts a kernel where its descriptor says, with what its descriptor gives it, and
-HIP prepares the launch by the metadata.
+HIP prepares the launch by the metadata. Hot: a large binary holds 400,000 kernels. They
+are looked at by columns, and those alone where a column tells of a fault.
 """
 
-from array import array
-from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from operator import add, attrgetter
+from struct import Struct
+from typing import Final
 
 from kinspect.errors import FormatError
 from kinspect.formats.agreement import disagreements
 from kinspect.formats.amdgpu_elf import PF_X, PT_LOAD, Elf, ProgramHeader
 from kinspect.formats.descriptor import Descriptor
 from kinspect.formats.loading import DESCRIPTOR_SIZE
-from kinspect.formats.metadata import KernelWithRoom
+from kinspect.formats.metadata import LAUNCH, LaunchedKernel, Metadata
 from kinspect.formats.symbols import SymbolTable
 from kinspect.machine import Machine
-from kinspect.view import column
+from kinspect.view import wire
 
 #: bytes that the code of a kernel is aligned to
 ENTRY_ALIGN: Final = 256
+#: bytes at the entry of a kernel that are looked at
+_START: Final = 8
 #: what stands where code was wiped out: no kernel starts so
-BLANK: Final = (bytes(8), b"\xff" * 8)
+BLANK: Final = (bytes(_START), b"\xff" * _START)
 #: what hand-written code gets wrong without harm: gfx9's waves have all scalar registers
 HARMLESS: Final = frozenset({"sgpr_count"})
 
 
-class Launched(NamedTuple):
-    """A kernel that the loader finds."""
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """The kernels that the loader finds, a column for each thing."""
 
-    #: the number of its metadata record
-    record: int
-    #: the rows of its descriptor and of its code in the loader's symbol table
-    descriptor: int
-    function: int | None
+    #: the numbers of their metadata records
+    records: Sequence[int]
+    #: the rows of their descriptors in the loader's symbol table
+    descriptors: Sequence[int]
+    #: the rows of their code there; None where no symbol tells of it
+    functions: Sequence[int | None]
+
+
+#: a descriptor before and behind the place of its code, what the metadata tells of the
+#: kernel, and the room of its arguments: where these are alike, so is the judgement
+_Pair = tuple[bytes, bytes, tuple[object, ...], int]
+
+_told = attrgetter(*LAUNCH)
 
 
 class Launcher:
-    """Judges the kernels of one code object."""
+    """Judges the kernels of code objects, one object after the other.
 
-    def __init__(self, elf: Elf, machine: Machine | None, table: SymbolTable) -> None:
-        self._elf = elf
-        self._machine = machine
-        self._table = table
-        self._loads = [one for one in elf.segments if one.p_type == PT_LOAD]
-        self._base = self._loads[0].p_vaddr if self._loads else 0
+    Most descriptors and records are like many others, for other kernels and for other
+    targets, so what each pair comes to is remembered.
+    """
+
+    #: pairs that are remembered for a processor, at most
+    _KEPT: Final = 1 << 13
+
+    def __init__(self) -> None:
+        self._known: dict[Machine | None, dict[_Pair, str]] = {}
 
     def broken(
-        self, kernels: Sequence[KernelWithRoom], launched: Sequence[Launched]
+        self,
+        elf: Elf,
+        machine: Machine | None,
+        table: SymbolTable,
+        metadata: Metadata,
+        launched: Launched,
     ) -> Iterator[tuple[str, str]]:
-        """Kernels with a descriptor that can't run, by name, and the first reason."""
-        values, sizes = self._table.values, self._table.sizes
-        places = [values[one.descriptor] for one in launched]
-        sheet = _Sheet(self._elf, self._loads, places)
-        for (record, row, function), address in zip(launched, places, strict=True):
-            kernel = kernels[record]
-            code = None if function is None else (values[function], sizes[function])
-            if code is not None and self._sound(kernel, address, code, sheet):
-                continue
-            descriptor = self._read(address, sizes[row])
-            if descriptor is not None:
-                reason = self._unfit(kernel, descriptor, address, code)
-                if reason:
-                    yield kernel.name, reason
+        """Kernels with a descriptor that can't run, by name, and the first reason.
 
-    def _sound(
-        self, kernel: KernelWithRoom, address: int, code: tuple[int, int], sheet: "_Sheet"
-    ) -> bool:
-        """Whether nothing is wrong for sure: a quick look, since nearly all are sound."""
-        machine = self._machine
-        row = sheet.row(address)
-        if row is None or machine is None:
-            return False
-        entry, size = code
-        words = sheet.words
-        wave32 = words[row + 14] >> 10 & 1
+        `table` is the loader's; raises FormatError where the file is cut.
+        """
+        if not launched.records:
+            return
+        kernels, rooms = metadata.launched, metadata.rooms
+        chosen = [kernels[record] for record in launched.records]
+        room = [rooms[record] for record in launched.records]
+        code = _Code(elf, table, launched)
+        descriptors = code.descriptors()
+        if descriptors is None:
+            suspects: Iterable[int] = range(len(chosen))
+        else:
+            heads, offsets, tails = zip(*descriptors, strict=True)
+            pairs = list(zip(heads, tails, map(_told, chosen), room, strict=True))
+            unlike = self._unlike(machine, pairs, chosen)
+            suspects = sorted(unlike | code.misled(offsets))
+        for row in suspects:
+            descriptor = code.descriptor(row)
+            if descriptor is not None:
+                reason = code.unfit(row, descriptor) or _unlike(
+                    chosen[row], room[row], descriptor, machine
+                )
+                if reason:
+                    yield chosen[row].name, reason
+
+    def _unlike(
+        self,
+        machine: Machine | None,
+        pairs: Sequence[_Pair],
+        kernels: Sequence[LaunchedKernel],
+    ) -> set[int]:
+        """The kernels with metadata that their descriptors don't agree with."""
+        known = self._known.setdefault(machine, {})
+        if len(known) > self._KEPT:
+            known.clear()
+        reasons = list(map(known.get, pairs))
+        if None in reasons:
+            new = {pair: row for row, pair in enumerate(pairs) if reasons[row] is None}
+            for pair, row in new.items():
+                head, tail, _, room = pair
+                descriptor = Descriptor(*wire(Descriptor).unpack(head + bytes(8) + tail))
+                known[pair] = _unlike(kernels[row], room, descriptor, machine)
+            reasons = [known[pair] for pair in pairs]
         return (
-            address + sheet.quads[row // 2 + 2] == entry
-            and not (entry - self._base) % ENTRY_ALIGN
-            and words[row] == kernel.group_segment_fixed_size
-            and words[row] <= machine.lds
-            and words[row + 1] == kernel.private_segment_fixed_size
-            and words[row + 2] in (kernel.kernarg_segment_size, 0)
-            and kernel.room <= (kernel.kernarg_segment_size or 0)
-            and kernel.wavefront_size == (32 if wave32 else 64)
-            and wave32 <= machine.wave32
-            and (words[row + 14] >> 11 & 1) == bool(kernel.uses_dynamic_stack)
-            and ((words[row + 12] & 0x3F) + 1) * machine.encoding
-            >= (kernel.vgpr_count or 0)
-            and not kernel.agpr_count
-            and (not size or not self._no_code(entry))
+            {row for row, reason in enumerate(reasons) if reason} if any(reasons) else set()
         )
 
-    def _read(self, address: int, size: int) -> Descriptor | None:
+
+def _unlike(
+    kernel: LaunchedKernel, room: int, descriptor: Descriptor, machine: Machine | None
+) -> str:
+    """Why a descriptor does not give a kernel what its metadata says.
+
+    By no more of the two than is in a `_Pair`.
+    """
+    wrong = set(disagreements(kernel, descriptor, machine)) - HARMLESS
+    if wrong:
+        return f"its descriptor and its metadata disagree on {', '.join(sorted(wrong))}"
+    told = kernel.kernarg_segment_size
+    if told is not None and room > told:
+        return f"its arguments take {room} bytes, kernarg_segment_size is {told}"
+    if machine is None:
+        return ""
+    if descriptor.wave32 and not machine.wave32:
+        return "its descriptor asks for waves of 32 lanes, which the processor has not"
+    if descriptor.group_segment_fixed_size > machine.lds:
+        return (
+            f"it takes {descriptor.group_segment_fixed_size} bytes of LDS, the"
+            f" processor has {machine.lds}"
+        )
+    return ""
+
+
+class _Code:
+    """Where the descriptors of the kernels and their code lie, kernel by kernel."""
+
+    #: bytes for each descriptor, at most, where they lie together
+    _SPARSE: Final = 16 * DESCRIPTOR_SIZE
+    #: a descriptor, with the place of its code apart
+    _PARTS: Final = Struct("<16sq40s")
+
+    def __init__(self, elf: Elf, table: SymbolTable, launched: Launched) -> None:
+        self._elf = elf
+        self._loads = [one for one in elf.segments if one.p_type == PT_LOAD]
+        self._base = self._loads[0].p_vaddr if self._loads else 0
+        self._values, self._sizes = table.values, table.sizes
+        self._launched = launched
+        self._addresses = [self._values[row] for row in launched.descriptors]
+
+    def descriptors(self) -> list[tuple[bytes, int, bytes]] | None:
+        """All of them in parts; None where they don't lie together."""
+        addresses = self._addresses
+        low, size = min(addresses), max(addresses) - min(addresses) + DESCRIPTOR_SIZE
+        home = self._load(low)
+        if home is None or low + size > home.p_vaddr + home.p_filesz:
+            return None
+        if size > len(addresses) * self._SPARSE:
+            return None
+        if any(address % DESCRIPTOR_SIZE for address in addresses):
+            return None
+        data = self._elf.view.bytes(home.p_offset + low - home.p_vaddr, size)
+        slots = list(self._PARTS.iter_unpack(data))
+        return [slots[(address - low) // DESCRIPTOR_SIZE] for address in addresses]
+
+    def misled(self, offsets: Sequence[int]) -> set[int]:
+        """The kernels with descriptors that may lead to no code of theirs."""
+        values, sizes, base = self._values, self._sizes, self._base
+        functions = self._launched.functions
+        entries = list(map(add, self._addresses, offsets))
+        starts = [None if row is None else values[row] for row in functions]
+        found = {row for row, at in enumerate(entries) if (at - base) % ENTRY_ALIGN}
+        if starts != entries:
+            found.update(row for row, at in enumerate(entries) if starts[row] != at)
+        filled = [row for row, of in enumerate(functions) if of is not None and sizes[of]]
+        return found | self._blank({row: entries[row] for row in filled})
+
+    def _blank(self, starts: dict[int, int]) -> set[int]:
+        """Those of the entries that may lie outside of code, or where there is none."""
+        if not starts:
+            return set()
+        low, high = min(starts.values()), max(starts.values()) + _START
+        home = self._load(low)
+        if (
+            home is None
+            or not home.p_flags & PF_X
+            or high > home.p_vaddr + home.p_filesz
+            or home.p_offset + high - home.p_vaddr > len(self._elf.view)
+        ):
+            return set(starts)
+        text = self._elf.view.bytes(home.p_offset + low - home.p_vaddr, high - low)
+        return {
+            row
+            for row, at in starts.items()
+            if bytes(text[at - low : at - low + _START]) in BLANK
+        }
+
+    def descriptor(self, row: int) -> Descriptor | None:
         """None where it is not whole in the file: a fault of the code object."""
+        address, size = self._addresses[row], self._sizes[self._launched.descriptors[row]]
         load = self._load(address)
         if size != DESCRIPTOR_SIZE or load is None:
             return None
@@ -109,24 +227,18 @@ class Launcher:
                 return one
         return None
 
-    def _unfit(
-        self,
-        kernel: KernelWithRoom,
-        descriptor: Descriptor,
-        address: int,
-        code: tuple[int, int] | None,
-    ) -> str:
+    def unfit(self, row: int, descriptor: Descriptor) -> str:
+        """Why a descriptor leads to no code of its kernel."""
+        address, function = self._addresses[row], self._launched.functions[row]
         if address % DESCRIPTOR_SIZE:
             return (
                 f"its descriptor at {address:#x} is not aligned to {DESCRIPTOR_SIZE} bytes"
             )
         entry = address + descriptor.kernel_code_entry_byte_offset
-        function, size = code or (entry, None)
-        return (
-            self._misled(entry, function)
-            or ("" if size == 0 else self._no_code(entry))
-            or self._unlike(kernel, descriptor)
-        )
+        start = entry if function is None else self._values[function]
+        # The compiler found that kernels of no bytes never run.
+        empty = function is not None and not self._sizes[function]
+        return self._misled(entry, start) or ("" if empty else self._no_code(entry))
 
     def _misled(self, entry: int, function: int) -> str:
         if (entry - self._base) % ENTRY_ALIGN:
@@ -136,7 +248,6 @@ class Launcher:
         return ""
 
     def _no_code(self, entry: int) -> str:
-        """Not asked of kernels of no bytes: the compiler found that they never run."""
         load = self._load(entry)
         if load is None:
             return f"its entry {entry:#x} lies in no segment of the file"
@@ -144,57 +255,9 @@ class Launcher:
             return f"its entry {entry:#x} lies in a segment that is not executable"
         at = load.p_offset + entry - load.p_vaddr
         try:
-            start = bytes(self._elf.view.bytes(at, 8))
+            start = bytes(self._elf.view.bytes(at, _START))
         except FormatError:  # cut: a fault of the code object
             return ""
         if start in BLANK:
             return f"there is no instruction at its entry {entry:#x}: {start.hex(' ')}"
         return ""
-
-    def _unlike(self, kernel: KernelWithRoom, descriptor: Descriptor) -> str:
-        machine = self._machine
-        wrong = set(disagreements(kernel, descriptor, machine)) - HARMLESS
-        if wrong:
-            return f"its descriptor and its metadata disagree on {', '.join(sorted(wrong))}"
-        told = kernel.kernarg_segment_size
-        if told is not None and kernel.room > told:
-            return f"its arguments take {kernel.room} bytes, kernarg_segment_size is {told}"
-        if machine is None:
-            return ""
-        if descriptor.wave32 and not machine.wave32:
-            return "its descriptor asks for waves of 32 lanes, which the processor has not"
-        if descriptor.group_segment_fixed_size > machine.lds:
-            return (
-                f"it takes {descriptor.group_segment_fixed_size} bytes of LDS, the"
-                f" processor has {machine.lds}"
-            )
-        return ""
-
-
-class _Sheet:
-    """The descriptors of a code object as columns, where they lie together."""
-
-    #: bytes for each descriptor, at most: they are no longer together
-    _SPARSE: Final = 16 * DESCRIPTOR_SIZE
-
-    def __init__(
-        self, elf: Elf, loads: Sequence[ProgramHeader], values: Sequence[int]
-    ) -> None:
-        self._first = self._end = 0
-        data: bytes | bytearray | memoryview = b""
-        low, high = min(values, default=0), max(values, default=0) + DESCRIPTOR_SIZE
-        for one in loads:
-            inside = one.p_vaddr <= low and high <= one.p_vaddr + one.p_filesz
-            if inside and high - low <= len(values) * self._SPARSE:
-                data = elf.view.bytes(one.p_offset + low - one.p_vaddr, high - low)
-                self._first, self._end = low, high
-        whole = data[: len(data) // DESCRIPTOR_SIZE * DESCRIPTOR_SIZE]
-        self.words: array[int] = column(whole, "I")
-        self.quads: array[int] = column(whole, "q")
-
-    def row(self, address: int) -> int | None:
-        """Which of the words is the first of a descriptor."""
-        at = address - self._first
-        if at % DESCRIPTOR_SIZE or not self._first <= address < self._end:
-            return None
-        return at // 4

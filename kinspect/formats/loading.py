@@ -8,7 +8,8 @@ too: no linker writes others.
 """
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from operator import add
 from typing import Final
 
 from kinspect.formats.amdgpu_elf import (
@@ -149,16 +150,18 @@ def symbol_table(elf: Elf) -> Iterator[Fault]:
         yield Fault(message, elf.view.where())
 
 
-def misplaced(elf: Elf, table: SymbolTable, rows: Sequence[int]) -> Iterator[Fault]:
-    """Objects that are not in the section that their symbol names.
+def misplaced(
+    elf: Elf, table: SymbolTable, rows: Mapping[int, Sequence[int]]
+) -> Iterator[Fault]:
+    """Objects, by the section that their symbol names, that are not in it.
 
     The loader reads a descriptor by its section, and refuses a symbol of none.
     """
-    sections, values, sizes = table.sections, table.values, table.sizes
-    for number in sorted({sections[row] for row in rows}):
-        own = [row for row in rows if sections[row] == number]
-        low = min(values[row] for row in own)
-        high = max(values[row] + sizes[row] for row in own)
+    values, sizes = table.values, table.sizes
+    for number, own in sorted(rows.items()):
+        starts = [values[row] for row in own]
+        low = min(starts)
+        high = max(map(add, starts, [sizes[row] for row in own]))
         if number >= len(elf.sections):
             message = f"a symbol at {low:#x} names no section ({number:#x})"
             yield Fault(message, elf.view.where())
@@ -170,14 +173,18 @@ def misplaced(elf: Elf, table: SymbolTable, rows: Sequence[int]) -> Iterator[Fau
             yield Fault(message, elf.view.where())
 
 
-def descriptors(elf: Elf, descriptors: dict[str, tuple[int, int]]) -> Iterator[Fault]:
-    """Descriptors, by name with value and size, that are not whole in the file."""
+def descriptors(
+    elf: Elf, table: SymbolTable, descriptors: Mapping[str, int]
+) -> Iterator[Fault]:
+    """Descriptors, by name with their row, that are not whole in the file."""
     places = [
         (s.p_vaddr, s.p_vaddr + s.p_filesz) for s in elf.segments if s.p_type == PT_LOAD
     ]
-    if descriptors and _all_within(places, descriptors):
+    values = [table.values[row] for row in descriptors.values()]
+    sizes = [table.sizes[row] for row in descriptors.values()]
+    if not values or _all_within(places, values, sizes):
         return
-    for name, (value, size) in descriptors.items():
+    for name, value, size in zip(descriptors, values, sizes, strict=True):
         if size != DESCRIPTOR_SIZE:
             message = f"{name} has {size} bytes, a kernel descriptor {DESCRIPTOR_SIZE}"
             yield Fault(message, elf.view.where())
@@ -187,11 +194,10 @@ def descriptors(elf: Elf, descriptors: dict[str, tuple[int, int]]) -> Iterator[F
 
 
 def _all_within(
-    places: list[tuple[int, int]], descriptors: dict[str, tuple[int, int]]
+    places: list[tuple[int, int]], values: Sequence[int], sizes: Sequence[int]
 ) -> bool:
     """Whether all are whole and in one segment, as they are unless something is wrong."""
-    values = [value for value, size in descriptors.values() if size == DESCRIPTOR_SIZE]
-    if len(values) != len(descriptors):
+    if set(sizes) != {DESCRIPTOR_SIZE}:
         return False
     first, last = min(values), max(values) + DESCRIPTOR_SIZE
     return any(low <= first and last <= high for low, high in places)

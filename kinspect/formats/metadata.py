@@ -8,7 +8,7 @@ BinaryFormat/AMDGPUMetadataVerifier.cpp. Decoded typed, so that what is not aske
 from collections.abc import Sequence
 from enum import Enum, auto
 from functools import cache
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
@@ -56,15 +56,27 @@ class Room(msgspec.Struct, frozen=True, gc=False, rename=lambda name: f".{name}"
     size: int
 
 
-class KernelWithRoom(Kernel, frozen=True, gc=False, rename=lambda name: f".{name}"):
-    """A kernel's resources, and the room that its arguments take."""
+class LaunchedKernel(KernelName, frozen=True, gc=False, rename=lambda name: f".{name}"):
+    """What a kernel needs of its descriptor, and where its arguments lie."""
 
-    args: list[Room] = []
+    vgpr_count: int | None = None
+    agpr_count: int | None = None
+    sgpr_count: int | None = None
+    group_segment_fixed_size: int | None = None
+    private_segment_fixed_size: int | None = None
+    kernarg_segment_size: int | None = None
+    wavefront_size: int | None = None
+    uses_dynamic_stack: bool | None = None
+    #: decoded apart, since kernels have few different lists: see `Metadata.rooms`
+    args: msgspec.Raw = msgspec.Raw(b"\x90")
 
-    @property
-    def room(self) -> int:
-        """Bytes from the start of the kernarg segment to the end of the last argument."""
-        return max([one.offset + one.size for one in self.args], default=0)
+
+#: the fields of a launched kernel, but for its names and arguments
+LAUNCH: Final = tuple(
+    field.name
+    for field in msgspec.structs.fields(LaunchedKernel)
+    if field.name not in ("name", "symbol", "args")
+)
 
 
 class Argument(msgspec.Struct, frozen=True, gc=False, rename=lambda name: f".{name}"):
@@ -109,7 +121,7 @@ class _Fullest(msgspec.Struct, frozen=True, rename=lambda name: f"amdhsa.{name}"
 
 class _Launched(msgspec.Struct, frozen=True, rename=lambda name: f"amdhsa.{name}"):
     version: list[int]
-    kernels: list[KernelWithRoom] = []
+    kernels: list[LaunchedKernel] = []
     target: str | None = None
 
 
@@ -118,7 +130,7 @@ class Detail(Enum):
 
     NAMES = auto()
     RESOURCES = auto()
-    #: resources, and the places of arguments
+    #: what a descriptor must agree with, and the places of arguments
     LAUNCH = auto()
     ARGUMENTS = auto()
 
@@ -129,11 +141,14 @@ class Metadata(msgspec.Struct, frozen=True):
     version: tuple[int, ...] | None
     target: str | None
     kernels: Sequence[KernelName]
+    #: bytes from the start of the kernarg segment to the end of the last argument, for
+    #: each kernel; empty unless what a launch needs was decoded
+    rooms: tuple[int, ...] = ()
 
     @property
-    def launched(self) -> Sequence[KernelWithRoom]:
+    def launched(self) -> Sequence[LaunchedKernel]:
         """The kernels, where what a launch needs was decoded."""
-        return [one for one in self.kernels if isinstance(one, KernelWithRoom)]
+        return cast("Sequence[LaunchedKernel]", self.kernels) if self.rooms else ()
 
     @property
     def resources(self) -> Sequence[Kernel]:
@@ -171,10 +186,13 @@ def parse(
     version: tuple[int, ...] | None = None
     target: str | None = None
     kernels: list[KernelName] = []
+    rooms: list[int] = []
     for view in records:
         limits.check("metadata", len(view), view.where())
         try:
             record = _decoder(detail).decode(view.bytes())
+            if isinstance(record, _Launched):
+                rooms += _rooms(record.kernels)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             message = f"metadata record: {error}"
             raise FormatError(message, view.where()) from error
@@ -188,4 +206,17 @@ def parse(
         target = target or record.target
         kernels.extend(record.kernels)
         limits.check("kernels", len(kernels), view.where())
-    return Metadata(version, target, kernels)
+    return Metadata(version, target, kernels, tuple(rooms))
+
+
+_arguments: Final = msgspec.msgpack.Decoder(list[Room])
+
+
+def _rooms(kernels: Sequence[LaunchedKernel]) -> list[int]:
+    """The room of each kernel's arguments; raises what msgspec raises."""
+    lists = [bytes(kernel.args) for kernel in kernels]
+    rooms = {
+        data: max((one.offset + one.size for one in _arguments.decode(data)), default=0)
+        for data in set(lists)
+    }
+    return [rooms[data] for data in lists]

@@ -9,6 +9,7 @@ from struct import pack_into, unpack_from
 import pytest
 
 from kinspect.formats import code_object as reader
+from kinspect.formats import launching
 from tests.reading import view
 from tests.writers import Kernel, code_object
 from tests.writers.code_objects import ALIGN, BIAS, END
@@ -257,18 +258,40 @@ def test_code_must_be_executable():
     assert all("not executable" in reason for _, reason in found.broken)
 
 
+def wiped(data, number, fill=b"\0"):
+    """With the code of a kernel gone."""
+    at = data.index(CODE) + number * len(CODE)
+    return data[:at] + fill * len(CODE) + data[at + len(CODE) :]
+
+
 @pytest.mark.parametrize("fill", [b"\0", b"\xff"])
-def test_code_that_was_wiped_out_is_told(fill):
-    at = GOOD.index(CODE)
-    data = GOOD[:at] + fill * len(CODE) + GOOD[at + len(CODE) :]
+@pytest.mark.parametrize("number", [0, 1])
+def test_code_that_was_wiped_out_is_told(number, fill):
+    ((name, reason),) = parse(wiped(GOOD, number, fill)).broken
+    assert name == ("alpha", "beta")[number]
+    assert reason.startswith("there is no instruction at its entry")
+
+
+def test_code_without_a_symbol_is_looked_at_too():
+    data = wiped(GOOD, 0)
+    for table in (".symtab", ".dynsym"):
+        at = symbol(data, "alpha", table)
+        data = spoiled(data, at, "I", unpack_from("<I", data, at)[0] + 1)  # "lpha"
     ((name, reason),) = parse(data).broken
     assert name == "alpha"
     assert reason.startswith("there is no instruction at its entry")
 
 
-def test_a_kernel_of_no_bytes_is_one_that_never_runs():
+def test_code_is_aligned_wherever_its_symbol_lies():
+    reasons = broken("alpha", "beta", align=64)  # 64 bytes apart: not both can be
+    assert reasons
+    assert all("is not aligned to 256 bytes" in reason for reason in reasons.values())
+
+
+@pytest.mark.parametrize("others", [(), ("beta",)])
+def test_a_kernel_of_no_bytes_is_one_that_never_runs(others):
     """Of libraries that build a kernel for every processor and run it on some."""
-    data = GOOD
+    data = code_object("gfx942", "alpha", *others)
     for table in (".symtab", ".dynsym"):
         data = spoiled(data, symbol(data, "alpha", table) + 16, "Q", 0)
     at = GOOD.index(CODE)
@@ -307,6 +330,27 @@ def test_gfx950_has_more_lds():
     kernel = Kernel("k", fields={"group_segment_fixed_size": 160 << 10})
     assert broken(kernel, target="gfx950") == {}
     assert "the processor has 65536" in broken(kernel, target="gfx942")["k"]
+
+
+def test_what_is_remembered_of_one_processor_is_not_said_of_another():
+    kernel = Kernel("k", fields={"group_segment_fixed_size": 160 << 10})
+    parser = reader.Parser()
+    for target, count in [("gfx950", 0), ("gfx942", 1), ("gfx950", 0)]:
+        found = parser.parse(view(code_object(target, kernel)))
+        assert len(found.broken) == count, target
+
+
+def test_no_more_is_remembered_than_what_is_alike_in_a_few_objects(monkeypatch):
+    """Files may hold any number of descriptors that are like no other."""
+    monkeypatch.setattr(launching.Launcher, "_KEPT", 3)
+    launcher = launching.Launcher()
+    parser = reader.Parser()
+    monkeypatch.setattr(parser, "_launcher", launcher)
+    for size in range(0, 400, 4):
+        kernel = Kernel("k", fields={"group_segment_fixed_size": size})
+        parser.parse(view(code_object("gfx942", kernel)))
+    ((_, known),) = launcher._known.items()
+    assert 0 < len(known) <= 4
 
 
 def test_descriptors_that_lie_apart_are_judged_alike():
