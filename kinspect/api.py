@@ -5,7 +5,7 @@ from collections.abc import Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from kinspect.errors import InputError, KinspectError, Where
-from kinspect.inspecting import Inspected, Task, each, read, together
+from kinspect.inspecting import Inspected, Task, each, read, read_all, together
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Artifact, Report, Unreadable
 from kinspect.sources import Installed, Named, Watch, label
@@ -68,8 +68,9 @@ def inspect_all(
     The bundles of a host that was split for kpack come from the archives of all of them,
     and from those that lie around it on disk. Else as `inspect`.
     """
-    found = [
-        read(
+
+    def read_one(path: Named, jobs: int) -> Artifact:
+        return read(
             path,
             limits,
             exclude,
@@ -78,8 +79,8 @@ def inspect_all(
             watch=watch,
             jobs=jobs,
         )
-        for path in paths
-    ]
+
+    found = read_all(paths, read_one, watch, jobs if code_objects else 1)
     return together(found, limits, code_objects=code_objects)
 
 
@@ -137,10 +138,11 @@ def verify(
     names = [paths] if isinstance(paths, str | os.PathLike | Installed) else list(paths)
     left_out = (*policy.exclude, *exclude)
     if executor is None:
-        found = [
-            _inspected(name, limits, left_out, record=record, watch=watch, jobs=jobs)
-            for name in names
-        ]
+
+        def read_one(path: Named, jobs: int) -> Artifact:
+            return _inspected(path, limits, left_out, record=record, watch=watch, jobs=jobs)
+
+        found = list(read_all(names, read_one, watch, jobs))
     else:
         task = Task(
             limits=limits,

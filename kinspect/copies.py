@@ -177,6 +177,7 @@ class _Copies(Generic[R]):
             # process killed leaves no copies behind.
             for pipe in (*_READ, read):
                 os.close(pipe)
+            _READ.clear()
             _run(work, write)
         os.close(write)
         _READ.add(read)
@@ -231,18 +232,26 @@ def _run(work: Callable[[], Iterator[R]], pipe: int) -> None:
 
     code = 1
     try:
+        os.set_blocking(pipe, False)
+        waiting = bytearray()
         for result in work():
             data = pickle.dumps(result, pickle.HIGHEST_PROTOCOL)
-            _write(pipe, len(data).to_bytes(8, "little") + data)
+            waiting += len(data).to_bytes(8, "little") + data
+            _write(pipe, waiting)
+        os.set_blocking(pipe, True)
+        _write(pipe, waiting)
         code = 0
     finally:
         os._exit(code)
 
 
-def _write(pipe: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(pipe, view) :]
+def _write(pipe: int, waiting: bytearray) -> None:
+    """Write what the pipe takes: who reads may have other work to do first."""
+    with suppress(BlockingIOError):
+        while waiting:
+            with memoryview(waiting)[:_CHUNK] as piece:
+                count = os.write(pipe, piece)
+            del waiting[:count]
 
 
 def _enlarge(pipe: int) -> None:

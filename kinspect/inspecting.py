@@ -1,12 +1,14 @@
 """Artifacts, read whole: one by one here, or many in the workers of an executor."""
 
 import os
-from collections.abc import Generator, Iterable
+import stat
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from kinspect.copies import share
 from kinspect.errors import KinspectError, WorkerError
 from kinspect.inventory import Inventory
 from kinspect.limits import Limits
@@ -17,6 +19,10 @@ from kinspect.version import __version__
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
+
+
+#: artifacts that are read at the same time, each of which may have a large member in memory
+AT_ONCE: Final = 4
 
 
 def read(
@@ -52,6 +58,55 @@ def read(
         source.wheels,
         source.distribution,
     )
+
+
+@dataclass(slots=True)
+class _Elsewhere:
+    """A file that another process has read."""
+
+    size: int
+    consumed: int
+
+
+def read_all(
+    paths: Iterable[Named],
+    read_one: Callable[[Named, int], Artifact],
+    watch: Watch | None,
+    jobs: int,
+) -> Iterator[Artifact]:
+    """What `read_one` makes of each path with some number of processes, in order.
+
+    Several files are read at once, each by one process; all processes help with one that
+    is most of the work. What else there is to read can't be weighed: one by one.
+    """
+    paths = list(paths)
+    sizes = [_size(path) for path in paths]
+    at_once = min(jobs, AT_ONCE)
+    if len(paths) < 2 or not all(sizes):
+        at_once = 1
+    most = sum(sizes) // (2 * at_once)
+    here: set[int] = set()
+
+    def work(index: int) -> Artifact:
+        here.add(index)
+        large = at_once == 1 or sizes[index] > most
+        return read_one(paths[index], jobs if large else jobs // at_once)
+
+    for index, one in enumerate(share(work, range(len(paths)), sizes, at_once)):
+        if index not in here and watch is not None:
+            watch.opened(_Elsewhere(sizes[index], sizes[index]))
+        yield one
+
+
+def _size(path: Named) -> int:
+    """Bytes of a file; 0 of what is none, or is not there."""
+    if isinstance(path, Installed) or is_url(path):
+        return 0
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return 0
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
 
 # --- together --------------------------------------------------------------------------

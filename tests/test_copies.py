@@ -6,14 +6,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from kinspect import api, copies, inventory, walk
+from kinspect import api, copies, inspecting, inventory, walk
 from kinspect.cli import cli, diff
-from kinspect.errors import InputError
+from kinspect.errors import InputError, Where
+from kinspect.model import Artifact, Unreadable
 from kinspect.render import json as rendering
 from kinspect.sources import Counted
 from tests.conftest import SAMPLES, manifest
@@ -329,3 +332,93 @@ def test_what_follows_a_damaged_bundle_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["bitsandbytes", "cupy", "jax-plugin", "onnxruntime"])
 def test_wheels_read_alike(name: str, wheel: Callable[[str], Path]) -> None:
     assert reported(wheel(name), 2) == reported(wheel(name), 1)
+
+
+# --- several artifacts at once ----------------------------------------------------------
+
+
+@pytest.mark.usefixtures("eager")
+def test_artifacts_read_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each by one process, and one that is most of the work by all of them."""
+    parent = os.getpid()
+    elsewhere: list[bool] = []
+    real = inspecting.read
+
+    def noted(*args: Any, **options: Any) -> Artifact:
+        found = real(*args, **options)
+        away = Unreadable(f"{os.getpid() != parent} {options['jobs']}", Where(found.path))
+        return replace(found, unreadable=(away,))
+
+    paths = [SAMPLES / name for name in NAMES]
+    weight = sum(path.stat().st_size for path in paths)
+    alone, shared = (rendering.report(api.verify(paths, jobs=jobs)) for jobs in (1, 3))
+    assert shared == alone
+    monkeypatch.setattr(api, "read", noted)
+    for artifact in api.inspect_all(paths, jobs=4):
+        away, jobs = artifact.unreadable[0].message.split()
+        elsewhere.append(away == "True")
+        large = Path(artifact.path).stat().st_size > weight // 8
+        assert jobs == ("4" if large else "1")
+    assert any(elsewhere)
+
+
+@pytest.mark.usefixtures("eager")
+def test_what_is_no_file_is_read_one_by_one(tmp_path: Path) -> None:
+    paths = [SAMPLES / NAMES[0], tmp_path / "no", SAMPLES, SAMPLES / NAMES[1]]
+    alone, shared = (rendering.report(api.verify(paths, jobs=jobs)) for jobs in (1, 3))
+    assert shared == alone
+    assert "No such file" in alone
+    with pytest.raises(InputError, match="No such file"):
+        api.inspect_all(paths, jobs=3)
+
+
+@pytest.mark.usefixtures("eager")
+def test_progress_counts_artifacts_that_others_read() -> None:
+    opened: list[Counted] = []
+
+    class Watching:
+        def opened(self, file: Counted) -> None:
+            opened.append(file)
+
+        def reading(self, path: str) -> None:
+            pass
+
+    paths = [SAMPLES / name for name in NAMES]
+    api.verify(paths, jobs=2, watch=Watching())
+    assert sum(file.size for file in opened) == sum(p.stat().st_size for p in paths)
+    assert all(file.consumed >= file.size for file in opened[-1:])
+
+
+def test_a_copy_works_on_while_nobody_reads() -> None:
+    """What does not fit into the pipe waits, and comes when it is asked for."""
+    ended, end = os.pipe()
+
+    def work(item: int) -> bytes:
+        if item == 7:
+            os.write(end, b".")
+        return bytes([item]) * (3 << 20)
+
+    def meanwhile() -> None:
+        os.read(ended, 1)
+
+    found = list(copies.share(work, range(8), [BIG] * 8, 2, meanwhile))
+    assert found == [bytes([item]) * (3 << 20) for item in range(8)]
+    os.close(ended)
+    os.close(end)
+
+
+def test_a_copy_has_copies() -> None:
+    """Each closes what its parent reads from, and nothing else later."""
+    parent = os.getpid()
+
+    def inner(item: int) -> int:
+        return item * 2
+
+    def work(item: int) -> tuple[int, int, list[int]]:
+        time.sleep(0.05)
+        pipes = len(copies._READ)
+        return os.getpid(), pipes, list(copies.share(inner, range(6), [BIG] * 6, 3))
+
+    for process, pipes, found in copies.share(work, range(12), [BIG] * 12, 3):
+        assert pipes == (2 if process == parent else 0)
+        assert found == [2 * n for n in range(6)]
