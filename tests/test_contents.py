@@ -53,6 +53,16 @@ def test_the_space_of_a_compressed_bundle_is_the_bundle_that_was_compressed(vers
     assert one.contents.faults == ()
 
 
+def test_what_was_inflated_is_let_go_of():
+    """What is asked for again is inflated again."""
+    (one,) = packed(ccob(PAIR, 3))
+    space = one.contents.space
+    assert one.contents.space is space
+    one.contents.forget()
+    assert one.contents.space is not space
+    assert bytes(one.contents.space.bytes()) == PAIR
+
+
 def test_a_bare_code_object_is_its_own_entry():
     (one,) = packed(OBJECTS["gfx942"])
     (entry,) = one.bundle.entries

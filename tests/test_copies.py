@@ -15,10 +15,14 @@ from click.testing import CliRunner
 
 from kinspect import api, copies, inspecting, inventory, walk
 from kinspect.cli import cli, diff
+from kinspect.costs.measured import Question, measure
+from kinspect.costs.reading import each_held
 from kinspect.errors import InputError, Where
+from kinspect.limits import Limits
 from kinspect.model import Artifact, Unreadable
 from kinspect.render import json as rendering
 from kinspect.sources import Counted
+from kinspect.view import View
 from tests.conftest import SAMPLES, manifest
 
 BIG = 64 << 20
@@ -250,6 +254,54 @@ def test_commands_tell_the_same(command: str) -> None:
         for jobs in ("1", "3")
     ]
     assert told[0] == told[1] != ""
+
+
+#: what is asked of sizes: all that needs other work
+SIZES = [
+    ["--by", "binary,bundle,kernel", "--by", "part", "--format", "json", "--bytes"],
+    ["--without", "each", "--without", "gfx950", "--compress", "3", "--bytes"],
+    ["--share", "--compress", "3", "--bytes"],
+]
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("options", SIZES)
+def test_sizes_are_the_same(options: list[str], tmp_path: Path) -> None:
+    """In a directory, and in a single file that is shared out by its bundles."""
+    (tmp_path / "cut.so").write_bytes((SAMPLES / "ccob_v3_zstd.so").read_bytes()[:-9000])
+    whole = (SAMPLES / "bundle_ccob.hipfb").read_bytes()
+    (tmp_path / "three.hipfb").write_bytes(
+        whole + b"CCOB" + whole[4:-40] + bytes(40) + whole
+    )
+    for path in (SAMPLES, tmp_path, tmp_path / "three.hipfb"):
+        told = [
+            CliRunner().invoke(cli, ["size", *options, "-j", jobs, str(path)])
+            for jobs in ("1", "3")
+        ]
+        assert told[0].output == told[1].output != ""
+        assert told[0].exit_code == told[1].exit_code
+
+
+@pytest.mark.usefixtures("eager")
+def test_the_size_of_a_member_that_is_lost_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "a.so").write_bytes((SAMPLES / "per_tu_both.so").read_bytes())
+    (tmp_path / "b.so").write_bytes((SAMPLES / "deep_ep_both.so").read_bytes())
+    parent = os.getpid()
+
+    def dying(view: View, limits: Limits) -> object:
+        if os.getpid() != parent and view.path.endswith("a.so"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return each_held(view, limits)
+
+    monkeypatch.setattr("kinspect.costs.account.each_held", dying)
+    found = measure(str(tmp_path), Question(), jobs=2)
+    (problem,) = found.problems
+    assert problem.where.path == str(tmp_path / "a.so")
+    assert "ended early" in problem.message
+    assert "--jobs 1" in problem.message
+    assert list(found.carriers) == [str(tmp_path / "b.so")]
 
 
 @pytest.mark.usefixtures("eager")

@@ -86,6 +86,7 @@ EACH = "each"
 @options.no_color
 @options.exclude
 @options.limit
+@options.jobs
 def command(
     paths: tuple[Named, ...],
     by: tuple[str, ...],
@@ -101,12 +102,13 @@ def command(
     color: bool | None,
     exclude: tuple[str, ...],
     limits: tuple[str, ...],
+    jobs: int | None,
 ) -> None:
     """Tell what device code costs: by target, binary, bundle, family or kernel.
 
     And what would make it smaller: fewer targets, compression, equal code objects shared.
     That is measured, by packing every bundle anew in memory. Exits with 2 if something
-    could not be read or packed.
+    could not be read or packed. What --share asks is found out by one process.
     """
     output = options.Output(formats, FORMATS)
     question = Question(
@@ -119,7 +121,8 @@ def command(
     )
     look = Look(top, exact, _sorts(sorts))
     with progress(paths) as watch:
-        found = [measure(path, question, watch) for path in paths]
+        copies = options.read_jobs(jobs)
+        found = [measure(path, question, watch, copies) for path in paths]
 
     def render(name: str, to_file: bool) -> str:
         return _render(found, look, name, color=color, to_file=to_file)

@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kinspect.choosing import admits_target
 from kinspect.costs.packings import Kept, Packing, packing
@@ -51,8 +51,29 @@ class Asked:
         return bool(self.without or self.each or self.share or self.levels)
 
 
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What came of the changes on one container."""
+
+    #: its bytes now
+    stored: int
+    #: those in it, as far as it can be read
+    targets: tuple[str, ...]
+    #: bytes by level, with nothing left out
+    whole: Counter[int | None] = field(default_factory=Counter)
+    #: bytes that leaving out saves then
+    saved: dict[_Less, Counter[int | None]] = field(default_factory=dict)
+    #: bytes of a compressed bundle that is packed anew whole; 0 where nothing is left out
+    again: int = 0
+    #: why it can't be packed anew
+    problem: Unreadable | None = None
+
+
 class Trial:
-    """The changes that were asked for, tried on one container after the other."""
+    """The changes that were asked for, tried on one container after the other.
+
+    What is tried on one does not depend on others, unless equal code objects are shared.
+    """
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
@@ -77,26 +98,34 @@ class Trial:
         self.equal = 0
         self.equal_size = 0
 
-    def take(self, container: Container) -> None:
+    def tried(self, container: Container) -> Tried:
         """Try everything on a container; one that can't be read stays as it is."""
+        targets: tuple[str, ...] = ()
         try:
-            whole, saved, again = self._tried(packing(container))
+            pack = packing(container)
+            targets = tuple(pack.targets)
+            whole, saved, again = self._tried(pack)
         except FormatError as error:
-            self.problems.append(Unreadable.of(error, container.view.where()))
-            whole, saved, again = Counter(), {}, 0
+            problem = Unreadable.of(error, container.view.where())
+            return Tried(container.stored, targets, problem=problem)
+        return Tried(container.stored, targets, whole, saved, again)
+
+    def add(self, one: Tried) -> None:
+        self._targets.update(one.targets)
+        if one.problem is not None:
+            self.problems.append(one.problem)
         for level in self._levels:
-            self._whole[level] += whole.get(level, container.stored)
-        for less, sizes in saved.items():
+            self._whole[level] += one.whole.get(level, one.stored)
+        for less, sizes in one.saved.items():
             self._saved.setdefault(less, Counter()).update(sizes)
-        if again:
-            self.before += container.stored
-            self.anew += again
+        if one.again:
+            self.before += one.stored
+            self.anew += one.again
 
     def _tried(
         self, pack: Packing
     ) -> tuple[Counter[int | None], dict[_Less, Counter[int | None]], int]:
         """Bytes by level; bytes that leaving out saves; those of the bundle made anew."""
-        self._targets.update(pack.targets)
         whole = Counter({level: pack.size(pack.whole, level) for level in self._levels})
         saved = {}
         again = 0

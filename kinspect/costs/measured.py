@@ -1,29 +1,17 @@
 """The costs of whole artifacts, and what was tried on them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from kinspect.costs.changes import Asked, Trial
-from kinspect.costs.reading import Request, containers
-from kinspect.costs.tally import Dimension, Tally
-from kinspect.limits import DEFAULT, Limits
+from kinspect.choosing import admits_binary
+from kinspect.costs.account import Account, Question
+from kinspect.costs.changes import Trial
+from kinspect.costs.tally import Tally
 from kinspect.model import Unreadable
 from kinspect.sources import Named, Watch, open_source
+from kinspect.urls import is_url
 from kinspect.walk import worth_reading
 
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked of artifacts."""
-
-    by: Sequence[Dimension] = (Dimension.TARGET,)
-    #: of the rows; empty for all
-    targets: frozenset[str] = frozenset()
-    #: globs
-    binaries: tuple[str, ...] = ()
-    asked: Asked = field(default_factory=Asked)
-    limits: Limits = DEFAULT
-    exclude: tuple[str, ...] = ()
+__all__ = ["Measured", "Question", "measure"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +28,15 @@ class Measured:
     problems: tuple[Unreadable, ...]
 
 
-def measure(path: Named, question: Question, watch: Watch | None = None) -> Measured:
-    """Raises InputError where the path can't be opened."""
+def measure(
+    path: Named, question: Question, watch: Watch | None = None, jobs: int = 1
+) -> Measured:
+    """Raises InputError where the path can't be opened.
+
+    `jobs` processes share the work, if there is enough; what is found is the same.
+    """
+    if is_url(path) or question.asked.share:
+        jobs = 1  # a copy of this process has no connection, and knows no other's digests
     source = open_source(
         path,
         limits=question.limits,
@@ -49,16 +44,21 @@ def measure(path: Named, question: Question, watch: Watch | None = None) -> Meas
         wanted=worth_reading,
         watch=watch,
     )
-    request = Request(source, question.limits, question.binaries)
-    tally = Tally(question.by, question.targets)
-    trial = Trial(question.asked)
-    for container in containers(request):
-        if watch is not None:
-            watch.reading(container.path)
-        tally.take(container)
-        if question.asked.anything:
-            trial.take(container)
-    problems = dict.fromkeys([*request.problems, *trial.problems])
+    account = Account(question, jobs)
+    for member in source.members():
+        if isinstance(member, Unreadable):
+            account.lack(member)
+        elif admits_binary(member.path, question.binaries):
+            if watch is not None:
+                watch.reading(member.path)
+            account.take(member, alone=source.kind == "file")
+    account.settle()
+    problems = dict.fromkeys([*account.problems, *account.trial.problems])
     return Measured(
-        source.path, source.distribution, request.carriers, tally, trial, tuple(problems)
+        source.path,
+        source.distribution,
+        account.carriers,
+        account.tally,
+        account.trial,
+        tuple(problems),
     )

@@ -57,7 +57,7 @@ def packing(container: Container) -> Packing:
         data = container.view.slice(content.offset, content.size)
         return _single(content.name, data)
     if content.bundle.form is Form.KPACK:
-        return _archive(content, container.entries)
+        return _archive(content, container.held.entries)
     if content.bundle.form is Form.ELF:
         return _single(content.bundle.entries[0].id.target_name, content.contents.stored)
     if content.bundle.form is Form.OFFLOAD_BINARY:

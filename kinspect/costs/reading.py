@@ -5,13 +5,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 
-from kinspect.choosing import admits_binary
 from kinspect.costs.anatomy import Part, anatomy
 from kinspect.errors import FormatError
 from kinspect.extraction.pieces import Kind, entry_name, kind_of
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Bundle, DeviceBitcode, Entry, Fault, Form, Unreadable
-from kinspect.sources import Member, Source
 from kinspect.view import View
 from kinspect.walk import Packed, each_content
 
@@ -35,16 +33,52 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class Container:
-    """Something that holds device code; its bytes are valid until the next is told."""
+class Held:
+    """Something in a binary that holds device code, of which nothing is inflated yet."""
 
     #: the binary
     view: View
     #: None for what an archive has beside its payloads
     content: Packed | DeviceBitcode | None
-    costs: Sequence[Cost]
     #: of an archive, those whose bytes are counted here
     entries: tuple[Entry, ...] = ()
+    #: bytes of an archive beside its payloads
+    rest: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes in the file."""
+        if isinstance(self.content, Packed):
+            return self.content.bundle.size
+        return 0 if self.content is None else self.content.size
+
+    @property
+    def weight(self) -> int:
+        """How many bytes there are to read in it, once inflated."""
+        if isinstance(self.content, Packed):
+            return self.content.bundle.uncompressed_size or self.size
+        return self.size
+
+    def forget(self) -> None:
+        """Let go of what was inflated."""
+        if isinstance(self.content, Packed):
+            self.content.contents.forget()
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """Something that holds device code, and what its bytes are."""
+
+    held: Held
+    costs: Sequence[Cost]
+
+    @property
+    def view(self) -> View:
+        return self.held.view
+
+    @property
+    def content(self) -> Packed | DeviceBitcode | None:
+        return self.held.content
 
     @property
     def path(self) -> str:
@@ -61,16 +95,11 @@ class Container:
 
 @dataclass(slots=True)
 class Request:
-    """What is read, and what came of it beside the costs."""
+    """How something is read, and what came of it beside the costs."""
 
-    source: Source
     limits: Limits = DEFAULT
-    #: globs of binaries
-    binaries: tuple[str, ...] = ()
     #: what can't be read
     problems: list[Unreadable] = field(default_factory=list)
-    #: the sizes of the files that carry device code, by their paths
-    carriers: dict[str, int] = field(default_factory=dict)
     #: code objects and the like that were seen
     pieces: int = 0
 
@@ -78,39 +107,55 @@ class Request:
         self.problems += [Unreadable(fault.message, fault.where) for fault in faults]
 
 
-def containers(request: Request) -> Iterator[Container]:
-    """Everything in an artifact that holds device code, in order."""
-    for member in request.source.members():
-        if isinstance(member, Unreadable):
-            request.problems.append(member)
-        elif admits_binary(member.path, request.binaries):
-            yield from _of_member(member, request)
+def each_held(view: View, limits: Limits) -> Iterator[Held | Unreadable]:
+    """Everything in a binary that holds device code, in order.
 
-
-def _of_member(member: Member, request: Request) -> Iterator[Container]:
+    What is asked for of one is valid until it is asked for of the next.
+    """
     #: of an archive: where the payloads lie that were counted
     counted: set[int] = set()
     payloads = 0
-    for found in each_content(member.view, request.limits):
-        if isinstance(found, Unreadable):
-            request.problems.append(found)
-            continue
-        request.carriers[member.path] = len(member.view)
-        if isinstance(found, DeviceBitcode):
-            request.pieces += 1
-            cost = Cost(
-                Part.BITCODE, found.size, found.size, found.name, piece=request.pieces
-            )
-            one = Container(member.view, found, [cost])
-        elif found.bundle.form is Form.KPACK:
-            one = _archived(member.view, found, counted, request)
-            payloads += one.stored
+    for found in each_content(view, limits):
+        if isinstance(found, Packed) and found.bundle.form is Form.KPACK:
+            entries = tuple(_uncounted(found.bundle.entries, counted))
+            payloads += sum(_stored(entry) for entry in entries if entry.size)
+            yield Held(view, found, entries)
         else:
-            one = Container(member.view, found, _bundle(found, request))
-        yield one
+            yield found if isinstance(found, Unreadable) else Held(view, found)
     if counted:
-        rest = max(len(member.view) - payloads, 0)
-        yield Container(member.view, None, [Cost(Part.BUNDLE, rest, rest)])
+        yield Held(view, None, rest=max(len(view) - payloads, 0))
+
+
+def _uncounted(entries: Iterable[Entry], counted: set[int]) -> Iterator[Entry]:
+    """Code objects in an archive; the bytes of one that several share count once."""
+    for entry in entries:
+        if entry.offset not in counted:
+            counted.add(entry.offset)
+            yield entry
+
+
+def _stored(entry: Entry) -> int:
+    return entry.size if entry.stored is None else entry.stored
+
+
+def container(held: Held, request: Request) -> Container:
+    """What the bytes of something are; what can't be read is added to the request."""
+    found = held.content
+    if found is None:
+        return Container(held, [Cost(Part.BUNDLE, held.rest, held.rest)])
+    if isinstance(found, DeviceBitcode):
+        request.pieces += 1
+        size = found.size
+        cost = Cost(Part.BITCODE, size, size, found.name, piece=request.pieces)
+        return Container(held, [cost])
+    if found.bundle.form is Form.KPACK:
+        costs = [
+            cost
+            for entry in held.entries
+            for cost in _shared(_stored(entry), _entry(found, entry, request))
+        ]
+        return Container(held, costs)
+    return Container(held, _bundle(found, request))
 
 
 def _bundle(packed: Packed, request: Request) -> list[Cost]:
@@ -130,18 +175,6 @@ def _bundle(packed: Packed, request: Request) -> list[Cost]:
     with suppress(FormatError):
         request.tell(contents.faults)
     return _shared(stored, found)
-
-
-def _archived(view: View, packed: Packed, counted: set[int], request: Request) -> Container:
-    """Code objects in an archive; the bytes of one that several share count once."""
-    entries, costs = [], []
-    for entry in packed.bundle.entries:
-        if entry.offset not in counted:
-            counted.add(entry.offset)
-            stored = entry.size if entry.stored is None else entry.stored
-            entries.append(entry)
-            costs += _shared(stored, _entry(packed, entry, request))
-    return Container(view, packed, costs, tuple(entries))
 
 
 def _shared(stored: int, costs: Sequence[Cost]) -> list[Cost]:

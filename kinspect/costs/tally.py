@@ -90,7 +90,7 @@ class Tally:
     def __init__(self, by: Sequence[Dimension], targets: frozenset[str]) -> None:
         self.by = tuple(by)
         self._targets = targets
-        self._rows: dict[tuple[Value, ...], Sum] = {}
+        self.sums: dict[tuple[Value, ...], Sum] = {}
         self.parts: dict[Part, Sum] = {}
         self.total = Sum()
 
@@ -103,17 +103,25 @@ class Tally:
                 continue
             key = tuple(read(container, cost) for read in readers)
             for one in (
-                self._rows.setdefault(key, Sum()),
+                self.sums.setdefault(key, Sum()),
                 self.parts.setdefault(cost.part, Sum()),
                 self.total,
             ):
                 one.add(cost)
 
+    def merge(self, other: "Tally") -> None:
+        """Add what another one of the same kind has of other containers."""
+        for key, one in other.sums.items():
+            self.sums.setdefault(key, Sum()).merge(one)
+        for part, one in other.parts.items():
+            self.parts.setdefault(part, Sum()).merge(one)
+        self.total.merge(other.total)
+
     def rows(self, sorts: Sequence[str] = ()) -> list[Row]:
         """The largest first, unless `sorts` says otherwise."""
         found = [
             Row(dict(zip(self.by, key, strict=True)), one)
-            for key, one in self._rows.items()
+            for key, one in self.sums.items()
             if one.inflated or one.stored or one.pieces
         ]
         for name in ("name", *reversed(sorts or ("-stored",))):

@@ -102,6 +102,10 @@ class Contents:
         """
         return self._loaded[1]()
 
+    def forget(self) -> None:
+        """Let go of what was inflated; it is inflated anew if it is asked for again."""
+        self.__dict__.pop("_loaded", None)
+
     def entry(self, entry: Entry) -> View:
         """The bytes of an entry; raises FormatError where they are not all there."""
         return self.space.slice(entry.offset - self.space.start, entry.size)
