@@ -12,6 +12,8 @@ _STYLES: Final = {
     "strong": "\x1b[1m",
 }
 _END: Final = "\x1b[0m"
+#: how much wider than its name a column is at least, as tabulate has it
+_HEADER_ROOM: Final = 2
 _COLOUR: Final = re.compile("\x1b\\[[0-9;]*m")
 
 
@@ -47,10 +49,30 @@ def narrow_table(
 def _laid_out(
     rows: Sequence[Sequence[str]], headers: Sequence[str], align: Sequence[str]
 ) -> list[str]:
-    from tabulate import tabulate  # noqa: PLC0415  # a report in JSON has no tables
+    lines = [headers, *rows] if headers else rows
+    if all(line.isascii() and line.isprintable() for line in map("".join, lines)):
+        return _plain(rows, headers, align)
+    from tabulate import tabulate  # noqa: PLC0415  # takes longer than a small library
 
     text = tabulate(rows, headers, tablefmt="plain", disable_numparse=True, colalign=align)
-    return [line.rstrip() for line in text.splitlines()]
+    return [line.rstrip() for line in text.split("\n")]
+
+
+def _plain(
+    rows: Sequence[Sequence[str]], headers: Sequence[str], align: Sequence[str]
+) -> list[str]:
+    """As tabulate would, where text is as wide as it is long: no colours, ASCII alone."""
+    cells = [[cell.strip() for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    if headers:
+        least = [len(name) + _HEADER_ROOM for name in headers]
+        widths = list(map(max, widths, least))
+        cells.insert(0, list(headers))
+    signs = {"left": "<", "right": ">"}
+    template = "  ".join(
+        f"{{:{signs[side]}{width}}}" for side, width in zip(align, widths, strict=True)
+    )
+    return [template.format(*row).rstrip() for row in cells]
 
 
 def wrapped(text: str, width: int) -> str:
