@@ -174,6 +174,7 @@ class Reader:
             yield self._joined(place, found)
             if isinstance(place, Place):
                 place.view.read_elsewhere(place.size)
+        next(results, None)  # where there is no place, nothing has begun yet
 
     def _joined(
         self, place: Place | Unreadable, found: list[Bundle | Entry | Unreadable]

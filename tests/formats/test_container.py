@@ -214,6 +214,15 @@ def test_something_else_is_done_before_the_first_one_comes(jobs):
         list(reader.open_each(places(), meanwhile))
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_the_host_is_read_where_it_has_no_bundle_as_well(jobs):
+    """Those that were split for kpack have none, and register kernels all the same."""
+    done = []
+    reader = Reader(opener=objects.parse, jobs=jobs)
+    assert list(reader.open_each([], lambda: done.append(1))) == []
+    assert done == [1]
+
+
 @pytest.mark.parametrize("count", [1, 9])
 def test_bundles_are_read_whole_where_there_are_many(count, monkeypatch):
     """One that is most of the work is read entry by entry, with the same result."""
