@@ -62,12 +62,16 @@ def plain_kernel(name: str) -> str:
     A static kernel goes by `_ZL3fooPi.intern.<hash>` on the device, `_ZL3fooPi` on the
     host; the hash is of paths and options, so that it differs from machine to machine.
     """
-    return _INTERN.sub("", name)
+    # nearly all names have neither, and a search for text is far cheaper
+    if ".intern." in name or ".static." in name:
+        return _INTERN.sub("", name)
+    return name
 
 
 _STUB: Final = "__device_stub__"
 
 
+@lru_cache(maxsize=65_536)
 def kernels_of_stub(stub: str) -> tuple[str, ...]:
     """The kernels that a device stub may stand for, as they are mangled.
 

@@ -60,7 +60,7 @@ def objects(image: Image, names: AbstractSet[str], limits: Limits) -> frozenset[
 
     A static kernel is registered by its name with a hash, and goes without on the host.
     """
-    plain = {plain_kernel(name): name for name in names}
+    plain = {plain_kernel(name).encode("utf-8", "surrogateescape"): name for name in names}
     found = {name for table in _tables(image, limits) for name in _objects(table)}
     return frozenset(plain[name] for name in found & plain.keys())
 
@@ -152,15 +152,20 @@ def _defined(table: _Table, part: bytes) -> Iterator[str]:
                 yield names[start]
 
 
-def _objects(table: _Table) -> Iterator[str]:
+def _objects(table: _Table) -> Iterator[bytes]:
     """The mangled names of defined objects."""
     text = bytes_of(table.strings.bytes())
-    for index, info in enumerate(table.infos):
-        if info & 15 == STT_OBJECT and table.sections[index]:
-            start = table.names[index]
-            if text.startswith(b"_Z", start):
-                end = text.find(b"\0", start)
-                yield decode(text[start : end if end >= 0 else None])
+    starts = {
+        start
+        for start, info, section in zip(
+            table.names, table.infos, table.sections, strict=True
+        )
+        if info & 15 == STT_OBJECT and section
+    }
+    for start in starts:
+        if text.startswith(b"_Z", start):
+            end = text.find(b"\0", start)
+            yield bytes(text[start : end if end >= 0 else None])
 
 
 #: bytes of a string table that are searched at once, and how long a name may be before
