@@ -50,7 +50,7 @@ class Unit:
 
     @property
     def entries(self) -> tuple[Entry, ...]:
-        return tuple(e for bundle in self.bundles for e in bundle.hip_entries)
+        return tuple([e for bundle in self.bundles for e in bundle.hip_entries])
 
     @property
     def candidates(self) -> tuple[Entry, ...]:

@@ -201,7 +201,7 @@ class Bundle:
 
     @property
     def hip_entries(self) -> tuple[Entry, ...]:
-        return tuple(entry for entry in self.entries if entry.id.is_hip)
+        return tuple([entry for entry in self.entries if entry.id.is_hip])
 
 
 @dataclass(frozen=True, slots=True)

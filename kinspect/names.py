@@ -86,11 +86,18 @@ def kernels_of_stub(stub: str) -> tuple[str, ...]:
     if not digits:
         return (head + tail,)
     before = head[: -len(digits)]
-    return tuple(
+    found = [
         f"{before}{digits[:at]}{int(digits[at:]) - len(_STUB)}{tail}"
-        for at in range(len(digits))
+        for at in range(len(digits) - 1)  # a length of one digit leaves no room
         if digits[at] != "0" and int(digits[at:]) > len(_STUB)
-    )
+    ]
+    return tuple(found)
+
+
+@lru_cache(maxsize=4)
+def kernels_of_stubs(stubs: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
+    """What each device stub of a binary may stand for; asked by several rules."""
+    return frozenset(map(kernels_of_stub, stubs)) - {()}
 
 
 #: the demangler recurses: what nests deeper would overflow a stack of 8 MiB

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from kinspect.checks.finding import finding
 from kinspect.loader import Unit, coverage, units
 from kinspect.model import Binary, CodeObject, Finding, Severity
-from kinspect.names import brief, demangle, kernels_of_stub, plain_kernel
+from kinspect.names import brief, demangle, kernels_of_stubs, plain_kernel
 from kinspect.policy import Policy
 from kinspect.target import TargetID
 
@@ -35,9 +35,9 @@ def registered_kernels(binary: Binary, policy: Policy) -> Iterator[Finding]:
     yield from _elsewhere(binary, policy, [p for p in proven if not names.isdisjoint(p)])
 
 
-def _proven(binary: Binary) -> set[tuple[str, ...]]:
+def _proven(binary: Binary) -> frozenset[tuple[str, ...]]:
     """The kernels that the host registers for sure, each with its possible names."""
-    proven = {kernels_of_stub(stub) for stub in binary.stubs} - {()}
+    proven = kernels_of_stubs(binary.stubs)
     stubbed = {name for names in proven for name in names}
     registration = binary.registration
     sure = registration.kernels if registration.exact else registration.objects
@@ -79,7 +79,7 @@ def _misnamed(binary: Binary, names: set[str]) -> Iterator[Finding]:
             )
 
 
-def _unreachable(binary: Binary, proven: set[tuple[str, ...]]) -> Iterator[Finding]:
+def _unreachable(binary: Binary, proven: AbstractSet[tuple[str, ...]]) -> Iterator[Finding]:
     """Kernels that the host registers, in bundles that no wrapper points at."""
     reached: set[str] = set()
     lost: dict[str, int] = {}

@@ -99,23 +99,25 @@ def _bitcode(image: Image) -> Iterator[tuple[EntryID, View]]:
 
 def _registered(image: Image, data: tuple[View, ...], limits: Limits) -> Registered:
     before = len(image.unreadable)
-    stubs = elf_symbols.device_stubs(image, limits)
-    found = _registration(image, data, limits)
+    symbols = elf_symbols.Symbols(image, limits)
+    stubs = symbols.device_stubs()
+    found = _registration(image, data, symbols, limits)
     return Registered(found, stubs, tuple(image.unreadable[before:]))
 
 
-def _registration(image: Image, data: tuple[View, ...], limits: Limits) -> Registration:
+def _registration(
+    image: Image, data: tuple[View, ...], symbols: elf_symbols.Symbols, limits: Limits
+) -> Registration:
     exact = elf_entries.offloading_entries(image, limits)
     if exact is not None:
         return exact
     if not image.sections:  # names of symbols can't be told from data
-        managed = elf_symbols.managed(image, limits)
-        return Registration(managed=tuple(sorted(managed)))
+        return Registration(managed=tuple(sorted(symbols.managed())))
     names = registered.registered_names(data)
     return Registration(
         tuple(sorted(names)),
-        managed=tuple(sorted(elf_symbols.managed(image, limits))),
-        objects=tuple(sorted(elf_symbols.objects(image, names, limits))),
+        managed=tuple(sorted(symbols.managed())),
+        objects=tuple(sorted(symbols.objects(names))),
         symbols=any(section.type == "SHT_SYMTAB" for section in image.sections),
     )
 

@@ -7,9 +7,11 @@ name of the kernel itself, its handle, and by that of a device variable, its sha
 Source: clang/lib/CodeGen/CGCUDANV.cpp, `getKernelHandle` and `handleVarRegistration`.
 """
 
+import re
 from array import array
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
+from functools import cached_property
 from typing import Final, NamedTuple
 
 from kinspect.hosts.elf_image import DT_STRSZ, DT_STRTAB, DT_SYMTAB, Image
@@ -21,6 +23,10 @@ STUB: Final = b"__device_stub__"
 MANAGED: Final = b".managed"
 SYMBOL_SIZE: Final = 24
 STT_OBJECT: Final = 1
+#: each st_info of an object
+OBJECTS: Final = re.compile(
+    b"[%s]" % b"".join(b"\\x%02x" % info for info in range(STT_OBJECT, 256, 16))
+)
 DT_HASH: Final = 4
 DT_GNU_HASH: Final = 0x6FFFFEF5
 
@@ -48,32 +54,42 @@ class Chain(NamedTuple):
     hash: U32
 
 
-def device_stubs(image: Image, limits: Limits) -> frozenset[str]:
-    """The names of the stubs that the file defines, as they are mangled."""
-    return frozenset(
-        name for table in _tables(image, limits) for name in _defined(table, STUB)
-    )
+class Symbols:
+    """What the symbol tables of a file define; each is read once, when it is asked for."""
 
+    def __init__(self, image: Image, limits: Limits) -> None:
+        self._image = image
+        self._limits = limits
 
-def objects(image: Image, names: AbstractSet[str], limits: Limits) -> frozenset[str]:
-    """Those of the names that an object of the file goes by, as they were given.
+    @cached_property
+    def _tables(self) -> "list[_Table]":
+        return list(_tables(self._image, self._limits))
 
-    A static kernel is registered by its name with a hash, and goes without on the host.
-    """
-    plain = {plain_kernel(name).encode("utf-8", "surrogateescape"): name for name in names}
-    found = {name for table in _tables(image, limits) for name in _objects(table)}
-    return frozenset(plain[name] for name in found & plain.keys())
+    def device_stubs(self) -> frozenset[str]:
+        """The names of the stubs that the file defines, as they are mangled."""
+        return frozenset(name for table in self._tables for name in _defined(table, STUB))
 
+    def objects(self, names: AbstractSet[str]) -> frozenset[str]:
+        """Those of the names that an object of the file goes by, as they were given.
 
-def managed(image: Image, limits: Limits) -> frozenset[str]:
-    """The managed variables: an object `x.managed` holds the first value of each `x`."""
-    found = (
-        name.removesuffix(MANAGED.decode())
-        for table in _tables(image, limits)
-        for name in _defined(table, MANAGED + b"\0")
-        if name.endswith(MANAGED.decode())
-    )
-    return frozenset(found)
+        A static kernel is registered by its name with a hash, and goes without on the
+        host.
+        """
+        plain = {
+            plain_kernel(name).encode("utf-8", "surrogateescape"): name for name in names
+        }
+        found = (name for table in self._tables for name in _objects(table))
+        return frozenset(plain[name] for name in found if name in plain)
+
+    def managed(self) -> frozenset[str]:
+        """The managed variables: an object `x.managed` holds the first value of `x`."""
+        found = (
+            name.removesuffix(MANAGED.decode())
+            for table in self._tables
+            for name in _defined(table, MANAGED + b"\0")
+            if name.endswith(MANAGED.decode())
+        )
+        return frozenset(found)
 
 
 class _Table(NamedTuple):
@@ -155,16 +171,13 @@ def _defined(table: _Table, part: bytes) -> Iterator[str]:
 def _objects(table: _Table) -> Iterator[bytes]:
     """The mangled names of defined objects."""
     text = bytes_of(table.strings.bytes())
-    starts = {
-        start
-        for start, info, section in zip(
-            table.names, table.infos, table.sections, strict=True
-        )
-        if info & 15 == STT_OBJECT and section
-    }
-    for start in starts:
-        if text.startswith(b"_Z", start):
-            end = text.find(b"\0", start)
+    find, mangled = text.find, text.startswith
+    names, sections = table.names, table.sections
+    for match in OBJECTS.finditer(table.infos):
+        index = match.start()
+        start = names[index]
+        if sections[index] and mangled(b"_Z", start):
+            end = find(b"\0", start)
             yield bytes(text[start : end if end >= 0 else None])
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from kinspect.hosts.host import Host
 from kinspect.model import Bundle, CodeObject, Registration
-from kinspect.names import kernels_of_stub, plain_kernel
+from kinspect.names import kernels_of_stubs, plain_kernel
 from kinspect.view import View, bytes_of, decode
 
 #: an Itanium-mangled name among NUL-terminated text
@@ -61,7 +61,7 @@ def completed(host: Host, bundles: Iterable[Bundle]) -> Registration:
 def _unnamed(host: Host, named: Iterable[str]) -> Iterator[str]:
     """Kernels with a device stub that no text of the data names, each once."""
     known = {plain_kernel(name) for name in named}
-    candidates = {kernels_of_stub(stub) for stub in host.stubs} - {()}
+    candidates = kernels_of_stubs(tuple(sorted(host.stubs)))
     left = [names for names in candidates if known.isdisjoint(names)]
     wanted = {name.encode("utf-8", "surrogateescape") for names in left for name in names}
     if wanted:
