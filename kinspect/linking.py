@@ -7,8 +7,7 @@ of the new one). Such code is launched by nobody: HIP is not asked.
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from kinspect.model import Binary, Bitcode, Bundle, CodeObject, DeviceBitcode, Entry, Form
 
@@ -18,8 +17,7 @@ STAGE: Final = re.compile(r"-(hip|host)-(amdgcn|spirv64)-.*$")
 CUID: Final = "__hip_cuid_"
 
 
-@dataclass(frozen=True, slots=True)
-class LinkUnit:
+class LinkUnit(NamedTuple):
     """The device code of one translation unit or library, a part for each target."""
 
     parts: tuple[DeviceBitcode, ...]

@@ -12,7 +12,7 @@ modes, code without modes serves the first of them.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from kinspect.kpack import HERE, KpackLookup
 from kinspect.linking import groups, is_for_link
@@ -28,8 +28,7 @@ VISIBLE: Final = 4096
 COMPRESSED: Final = 0xFFFF_FFFF
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """What HIP picks for one device, whose modes are all settled."""
 
     device: TargetID
@@ -99,8 +98,7 @@ class Unit:
         return bundle.form is Form.PLAIN and bundle.header_size > VISIBLE
 
 
-@dataclass(frozen=True, slots=True)
-class Coverage:
+class Coverage(NamedTuple):
     """How a unit serves a required target, over every mode that it stands for."""
 
     required: TargetID

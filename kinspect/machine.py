@@ -9,10 +9,9 @@ kernels for every row, and hold it against what the compiler tells.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 KiB: Final = 1 << 10
 
@@ -21,8 +20,7 @@ _SGPRS_6: Final = ((48, 10), (56, 9), (64, 8), (72, 7), (80, 6), (104, 5))
 _SGPRS_8: Final = ((80, 10), (88, 9), (100, 8), (112, 7))
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(NamedTuple):
     """A processor, as far as the number of its waves goes.
 
     Its execution unit is the SIMD. Counts of registers are those of a lane in waves of
@@ -59,19 +57,19 @@ class Machine:
 
 
 _GFX6: Final = Machine(6, 10, 32 * KiB, 256, 4, 4, _SGPRS_6)
-_GFX7: Final = replace(_GFX6, generation=7, lds=64 * KiB)
-_GFX8: Final = replace(_GFX7, generation=8, sgprs=_SGPRS_8)
-_GFX9: Final = replace(_GFX8, generation=9)
-_GFX90A: Final = replace(_GFX9, waves=8, vgprs=512, granule=8, encoding=8, unified=True)
-_GFX950: Final = replace(_GFX90A, lds=160 * KiB)
+_GFX7: Final = _GFX6._replace(generation=7, lds=64 * KiB)
+_GFX8: Final = _GFX7._replace(generation=8, sgprs=_SGPRS_8)
+_GFX9: Final = _GFX8._replace(generation=9)
+_GFX90A: Final = _GFX9._replace(waves=8, vgprs=512, granule=8, encoding=8, unified=True)
+_GFX950: Final = _GFX90A._replace(lds=160 * KiB)
 _GFX101: Final = Machine(10, 20, 64 * KiB, 512, 4, 4, pairs=True)
-_GFX103: Final = replace(_GFX101, waves=16, granule=8)
-_GFX11: Final = replace(_GFX103, generation=11)
+_GFX103: Final = _GFX101._replace(waves=16, granule=8)
+_GFX11: Final = _GFX103._replace(generation=11)
 #: with one and a half times as many vector registers
-_GFX11_LARGE: Final = replace(_GFX11, vgprs=768, granule=12)
-_GFX12: Final = replace(_GFX11_LARGE, generation=12)
-_GFX125: Final = replace(
-    _GFX12, waves=16, lds=320 * KiB, vgprs=512, granule=8, encoding=8, pairs=False
+_GFX11_LARGE: Final = _GFX11._replace(vgprs=768, granule=12)
+_GFX12: Final = _GFX11_LARGE._replace(generation=12)
+_GFX125: Final = _GFX12._replace(
+    waves=16, lds=320 * KiB, vgprs=512, granule=8, encoding=8, pairs=False
 )
 
 MACHINES: Final[Mapping[str, Machine]] = MappingProxyType(

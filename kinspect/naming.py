@@ -7,9 +7,8 @@ only. How they are spelled: rocSHMEM DeviceBitcode.cmake; ROCm-Device-Libs
 """
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from kinspect.errors import TargetError
 from kinspect.target import PROCESSORS, TargetID
@@ -24,8 +23,7 @@ _TOKEN: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """The target that a name claims."""
 
     #: as it is written

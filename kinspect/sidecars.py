@@ -7,8 +7,7 @@ AOTriton (`aotriton.images/amd-gfx942/…`); AITER (`hsa/gfx942/…`).
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from kinspect.loader import Coverage, coverage, units
 from kinspect.lookup import How
@@ -31,8 +30,7 @@ TENSILE: Final = re.compile(r"Tensile[^/]*\.dat(?:\.zlib)?")
 EVERY: Final = re.compile(r"(?:Kernels\.so-|extop_|hipblasltTransform_)[^/]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Sidecar:
+class Sidecar(NamedTuple):
     """A file of device code."""
 
     binary: Binary
@@ -57,8 +55,7 @@ class Sidecar:
         return tuple(sorted((one for one in found if one is not None), key=str))
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(NamedTuple):
     """Files that serve the targets together."""
 
     #: the path that they share, with `gfx*` in place of the target
@@ -77,8 +74,7 @@ class Group:
         return self.tuned and TUNED.search(self.path) is None
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(NamedTuple):
     """How a group serves a target."""
 
     #: the modes for which no file has code, settled

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from kinspect.errors import TargetError
 
@@ -26,8 +26,7 @@ class Mode(StrEnum):
         return {"": "any", "+": "on", "-": "off"}[self.value]
 
 
-@dataclass(frozen=True, slots=True)
-class Isa:
+class Isa(NamedTuple):
     """A processor of the AMDGPU backend."""
 
     processor: str

@@ -9,8 +9,8 @@ import heapq
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import replace
+from typing import Final, NamedTuple
 
 from kinspect.errors import FormatError, Where
 from kinspect.formats import (
@@ -118,8 +118,7 @@ def each_bundle(
         yield Unreadable.of(error, view.where())
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
+class Packed(NamedTuple):
     """A bundle with its bytes, which are valid until the next one is asked for."""
 
     bundle: Bundle

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from kinspect.checks.bitcode import suits
 from kinspect.checks.finding import finding
@@ -27,8 +28,7 @@ from kinspect.target import TargetID
 Names = dict[TargetID, AbstractSet[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(NamedTuple):
     """What names are asked of: a binary, or all members of a static library.
 
     Files of bitcode that differ in their target only are one subject too.

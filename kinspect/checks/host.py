@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kinspect.checks.finding import finding
 from kinspect.loader import Unit, coverage, units
@@ -221,8 +221,7 @@ def unregistered_kernels(binary: Binary, _: Policy) -> Iterator[Finding]:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """How sure it is that the host registers the kernels of the device code."""
 
     #: by device stubs, handles, or the new driver's table

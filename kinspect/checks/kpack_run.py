@@ -1,8 +1,7 @@
 """Rules on the kpack archives of a run, and on the hosts that they are for."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kinspect.checks.finding import finding
 from kinspect.loader import asked, coverage, units
@@ -18,8 +17,7 @@ DIRECTORY: Final = ".kpack"
 NAMED: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
-class _Located:
+class _Located(NamedTuple):
     binary: Binary
     place: "Place"
 

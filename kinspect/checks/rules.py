@@ -1,14 +1,12 @@
 """What each rule means: the pages of `kinspect rules`."""
 
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from kinspect.model import Severity
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """A rule: its name never changes its meaning."""
 
     name: str

@@ -6,7 +6,7 @@ all artifacts of a run, and each to what its name claims.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kinspect.checks.bitcode import differences, missing_modes
 from kinspect.checks.finding import finding
@@ -25,8 +25,7 @@ from kinspect.sidecars import inner_path
 from kinspect.target import TargetID
 
 
-@dataclass(frozen=True, slots=True)
-class Library:
+class Library(NamedTuple):
     """A file of device bitcode."""
 
     binary: Binary

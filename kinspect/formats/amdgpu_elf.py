@@ -6,7 +6,6 @@ binary holds thousands.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from kinspect.errors import FormatError
@@ -99,8 +98,7 @@ class HashTable(NamedTuple):
     nchain: U32
 
 
-@dataclass(frozen=True, slots=True)
-class Elf:
+class Elf(NamedTuple):
     """The headers of a code object."""
 
     view: View

@@ -52,8 +52,7 @@ class Wrapper(NamedTuple):
     cpu_type: U32
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """A block that begins; its records follow, then its `End`."""
 
     id: int
@@ -64,8 +63,7 @@ class End:
     """The end of the block that began last."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     code: int
     values: tuple[int, ...]
     blob: bytes = b""

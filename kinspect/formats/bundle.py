@@ -5,7 +5,6 @@ char id[id_size]}; offsets count from the start of the bundle. Source: Clang Off
 Bundler, "Bundled Binary File Layout"; OffloadBundler.cpp, BinaryFileHandler.
 """
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -28,8 +27,7 @@ class EntryHeader(NamedTuple):
     id_size: U64
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """The entry table of a bundle. Offsets count from the start of the bundle."""
 
     entries: tuple[Entry, ...]

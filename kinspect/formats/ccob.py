@@ -7,7 +7,6 @@ payload inflates to a plain bundle. Version 1 does not say where the payload end
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import IntEnum
 from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
@@ -56,8 +55,7 @@ HEADERS: Final[Mapping[int, type[HeaderV1 | HeaderV2 | HeaderV3]]] = MappingProx
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """The header of a compressed bundle, whichever version wrote it."""
 
     version: int

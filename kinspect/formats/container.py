@@ -1,7 +1,7 @@
 """One device container, whichever form it has: what stands where a bundle may."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import Final, NamedTuple, cast
@@ -53,8 +53,7 @@ def _opens(image: offload_binary.Image) -> bool:
     return amdgpu_elf.is_code_object(image.data) or bitstream.is_bitcode(image.data)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a container starts, what its header says, and how long it is in bytes."""
 
     view: View

@@ -6,7 +6,6 @@ documentation, "clang-offload-packager", "Binary Format".
 """
 
 import zlib
-from dataclasses import dataclass
 from enum import IntEnum
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -80,8 +79,7 @@ HIP: Final = frozenset({3, 4})
 HEADERS: Final = MappingProxyType({1: HeaderV1, 2: HeaderV2, 3: HeaderV3})
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(NamedTuple):
     """One device image of a container."""
 
     #: an `ImageKind`, or a number that kinspect does not know
@@ -96,8 +94,7 @@ class Image:
         return self.offload_kind in HIP and "amdgcn" in self.strings.get("triple", "")
 
 
-@dataclass(frozen=True, slots=True)
-class OffloadBinary:
+class OffloadBinary(NamedTuple):
     version: int
     #: bytes of the container as stored
     size: int

@@ -7,7 +7,6 @@ for RELR; the processor supplements for the types.
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from kinspect.hosts.elf_image import DT_STRSZ, DT_STRTAB, DT_SYMTAB, Image, Section
@@ -45,8 +44,7 @@ class Symbol(NamedTuple):
     st_size: U64
 
 
-@dataclass(frozen=True, slots=True)
-class Pointer:
+class Pointer(NamedTuple):
     """What a relocated word holds: a place in the file, or why there is none."""
 
     offset: int | None

@@ -32,8 +32,7 @@ class FatBinaryWrapper(NamedTuple):
     reserved: U64
 
 
-@dataclass(frozen=True, slots=True)
-class Wrapper:
+class Wrapper(NamedTuple):
     """A fat-binary wrapper whose pointer was followed."""
 
     #: file offset of the wrapper

@@ -1,7 +1,7 @@
 """What a binary has for each required target, in numbers."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kinspect.linking import link_units
 from kinspect.loader import Coverage, Unit, coverage, units
@@ -14,8 +14,7 @@ from kinspect.target import TargetID
 NOT_REQUIRED = "not required"
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """One binary, or one of its bundles, on one required target."""
 
     target: TargetID

@@ -6,8 +6,7 @@ another lacks, is one problem to a reader. The formats that people read tell it 
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from kinspect.checks.rules import RULES, Rule
 from kinspect.model import Artifact, Finding, Report, Severity
@@ -28,8 +27,7 @@ NOTHING: Final = Rule(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(NamedTuple):
     """Findings of one rule for one target in one binary, in their order."""
 
     findings: tuple[Finding, ...]

@@ -4,8 +4,7 @@ Large libraries have thousands, each for one target: one by one they would say l
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from kinspect.loader import units
 from kinspect.model import Report
@@ -20,8 +19,7 @@ from kinspect.target import TargetID
 MANY: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """A group of files on one required target."""
 
     target: TargetID
@@ -58,8 +56,7 @@ class Cell:
         return "warning" if self.status.startswith("by ") else "error"
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """Files that are told of together, on each required target."""
 
     name: str

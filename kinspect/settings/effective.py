@@ -1,9 +1,8 @@
 """The policy that a run is held to: from defaults, profiles, a file, and options."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from kinspect.policy import DEFAULT_REQUIRED, Policy
 from kinspect.runtime import NEWEST
@@ -18,8 +17,7 @@ DEFAULTS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Effective:
+class Effective(NamedTuple):
     """Everything that was said, from the weakest source to the strongest."""
 
     settings: tuple[Setting, ...]

@@ -4,9 +4,8 @@
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from kinspect.policy import BinaryPolicy, Exemption, Ignore
 from kinspect.settings import values
@@ -14,8 +13,7 @@ from kinspect.settings.setting import Place, Setting
 from kinspect.settings.values import Parser
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """A table that may stand several times: its keys, and what it becomes."""
 
     keys: Mapping[str, Parser]

@@ -74,7 +74,7 @@ def _read(path: Path, name: str, origin: str = "") -> tuple[Setting, ...]:
 
 def _named(setting: Setting, name: str) -> Setting:
     if isinstance(setting.value, BinaryPolicy):
-        return replace(setting, value=replace(setting.value, profile=name))
+        return setting._replace(value=replace(setting.value, profile=name))
     return setting
 
 

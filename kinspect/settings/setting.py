@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from kinspect.errors import PolicyError
 from kinspect.settings.lines import Path
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """A value with its key, as a policy file names it, and where it comes from.
 
     Keys that take several values have a setting for each.

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from kinspect.errors import KinspectError, LimitExceeded, Where
 from kinspect.limits import Limits
@@ -17,8 +17,7 @@ SEPARATOR = "!"
 Wanted = Callable[[str, int, bytes], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """One file of an artifact. Its view is valid until the next member is asked for."""
 
     #: breadcrumb, from the artifact inwards

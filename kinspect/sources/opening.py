@@ -3,9 +3,8 @@
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kinspect.errors import InputError, KinspectError
 from kinspect.limits import DEFAULT, Limits
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
     from kinspect.sources.remote import Blocks, Download
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """An artifact that can be read, file by file."""
 
     path: str

@@ -1,7 +1,6 @@
 """The picture of what is there: binaries and bundles by targets."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Final
 
 from kinspect.linking import LinkUnit, link_units
@@ -149,7 +148,7 @@ def _box(kind: str, told: str, beside: str, kinds: Sequence[str]) -> str:
 
 def _kind(cell: Cell, at: int) -> str:
     """How one bundle serves the target."""
-    return replace(cell, coverages=cell.coverages[at : at + 1]).style
+    return cell._replace(coverages=cell.coverages[at : at + 1]).style
 
 
 def _bitcode(
