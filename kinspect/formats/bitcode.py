@@ -108,6 +108,8 @@ class _Collector:
         #: of the module that is read: codes of its types, names of its sections
         self.types: list[int] = []
         self.sections: list[str] = []
+        #: of modules that keep names in a way that is not read
+        self.unknown: tuple[int, ...] | None = None
 
     def begin_module(self) -> None:
         self.modules += 1
@@ -130,11 +132,11 @@ class _Collector:
 
     def take_module(self, record: Record) -> None:
         if record.code in GLOBALS:
-            one = self.read_global(record)
+            one = None if self.unknown is not None else self.read_global(record)
             if one is not None:
                 self.globals.append(one)
         elif record.code == VERSION and record.values[:1] != (2,):
-            self.fail(f"module version {record.values[:1]}, expected 2 (LLVM 5)")
+            self.unknown = record.values[:1]
         elif record.code == TRIPLE:
             triple = _text(record.values)
             if self.triple not in {"", triple}:
@@ -200,6 +202,14 @@ class _Collector:
             self.fail("no module in it")
         if self.globals:
             self.fail("no string table for its symbols")
+        found = self.found()
+        # Of other machines' it is enough to know that: CUDA's libdevice.10.bc, which is
+        # in every wheel of Triton, was written by an LLVM 3.8.
+        if self.unknown is not None and (found.device or not found.triple):
+            self.fail(f"module version {self.unknown}, expected 2 (LLVM 5)")
+        return found
+
+    def found(self) -> Bitcode:
         return Bitcode(
             producer=self.producer,
             triple=self.triple,

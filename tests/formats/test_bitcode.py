@@ -228,7 +228,10 @@ def test_records_of_other_blocks_are_none_of_a_module():
     ("fields", "message"),
     [
         ({"version": 1}, "module version (1,), expected 2"),
+        ({"version": 1, "triple": ""}, "module version (1,), expected 2"),
         ({"more": [Record(1)]}, "module version (), expected 2"),
+        # what follows is read as nothing that it may not be
+        ({"version": 0, "more": [Record(FUNCTION, [0] * 5)]}, "module version (0,)"),
         ({"more": [text(2, "nvptx64")]}, "modules for amdgcn-amd-amdhsa and nvptx64"),
         ({"more": [Record(FUNCTION, [0] * 5)]}, "a global of 5 fields"),
         ({"more": [Record(ALIAS, [0, 0, 3, 0, 0, 0])]}, "an alias of type 3, of 3"),
@@ -241,6 +244,15 @@ def test_records_of_other_blocks_are_none_of_a_module():
 def test_records_that_contradict_are_told(fields, message):
     with pytest.raises(FormatError, match=re.escape(message)):
         parse(Module(**fields).build())
+
+
+@pytest.mark.parametrize("version", [0, 1])
+def test_of_old_bitcode_for_other_machines_that_is_enough(version):
+    """CUDA's libdevice.10.bc, by LLVM 3.8, is in every wheel of Triton."""
+    functions = [Record(FUNCTION, [7, 91, 0, 0])]  # its fields begin with the type
+    found = built(triple="nvptx64-nvidia-gpulibs", version=version, more=functions)
+    assert not found.device
+    assert found.functions == ()
 
 
 def test_a_name_may_reach_the_end_of_the_string_table():
