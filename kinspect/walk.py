@@ -351,7 +351,9 @@ class _Walk:
     def _register(self) -> None:
         """Find out what the host registers, where code objects are opened as well."""
         if self.reader.opens:
-            self.host = self.host.registered()
+            host = self.host.registered()
+            found = replace(host.registration, unnamed=registered.unnamed(host))
+            self.host = replace(host, registration=found)
 
     def _places(self, targets: list[View]) -> Iterator[Place | Unreadable]:
         """Where containers start; in place of one that can't be read, why not.

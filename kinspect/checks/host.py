@@ -23,9 +23,8 @@ def registered_kernels(binary: Binary, policy: Policy) -> Iterator[Finding]:
         return  # told already
     names = _kernel_names(objects)
     proven = _proven(binary)
-    for candidates in sorted(proven):
-        if names.isdisjoint(candidates):
-            yield _lost(binary, candidates[-1])
+    for candidates in sorted(one for one in proven if names.isdisjoint(one)):
+        yield _lost(binary, candidates[-1])
     yield from _misnamed(binary, names)
     yield from _unreachable(binary, proven)
     if not binary.registration.exact:
@@ -90,8 +89,8 @@ def _unreachable(binary: Binary, proven: AbstractSet[tuple[str, ...]]) -> Iterat
             reached |= kernels
         elif not bundle.embedded:
             lost |= dict.fromkeys(kernels, bundle.index)
-    if not reached:
-        return  # nothing is registered: told already
+    if not reached or not lost:
+        return  # nothing is registered: told already; or all is
     named = {(plain_kernel(name),) for name in binary.registration.kernels}
     for candidates in sorted(proven | named):
         found = [name for name in candidates if name in lost]

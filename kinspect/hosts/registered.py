@@ -51,16 +51,19 @@ def completed(host: Host, bundles: Iterable[Bundle]) -> Registration:
     if found.exact or not host.wrappers:
         return found
     disputed = {name for bundle in bundles for name in _disputed(bundle)}
-    return replace(
-        found,
-        variables=tuple(sorted(_named(host.data, disputed))),
-        unnamed=tuple(sorted(_unnamed(host, found.kernels))),
-    )
+    return replace(found, variables=tuple(sorted(_named(host.data, disputed))))
 
 
-def _unnamed(host: Host, named: Iterable[str]) -> Iterator[str]:
-    """Kernels with a device stub that no text of the data names, each once."""
-    known = {plain_kernel(name) for name in named}
+def unnamed(host: Host) -> tuple[str, ...]:
+    """Kernels with a device stub that no text of the data names; without a table."""
+    if host.registration.exact or not host.wrappers:
+        return ()
+    return tuple(sorted(_unnamed(host)))
+
+
+def _unnamed(host: Host) -> Iterator[str]:
+    """Each once."""
+    known = {plain_kernel(name) for name in host.registration.kernels}
     candidates = kernels_of_stubs(tuple(sorted(host.stubs)))
     left = [names for names in candidates if known.isdisjoint(names)]
     wanted = {name.encode("utf-8", "surrogateescape") for names in left for name in names}
@@ -115,11 +118,10 @@ def _searched(data: Iterable[View], needles: Iterable[bytes]) -> Iterator[bytes]
 def _texts(data: Iterable[View], wanted: Collection[bytes]) -> Iterator[bytes]:
     """Look at every text of the data, once."""
     longest = max(map(len, wanted))
-    text = re.compile(rb"\0[^\0]{0,%d}(?=\0)" % (longest - 2))
-    step = 1 << 20
+    texts = {text[1:-1]: text for text in wanted}
     for view in data:
-        for start in range(0, len(view), step):
-            chunk = bytes_of(view.bytes(start, min(step + longest, len(view) - start)))
-            for match in text.finditer(chunk):
-                if (found := match[0] + b"\0") in wanted:
-                    yield found
+        for start in range(0, len(view), STEP):
+            chunk = bytes(view.bytes(start, min(STEP + longest, len(view) - start)))
+            # nothing ends before the first, nor behind the last
+            for text in texts.keys() & set(chunk.split(b"\0")[1:-1]):
+                yield texts[text]

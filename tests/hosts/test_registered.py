@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kinspect.formats import code_object as objects
 from kinspect.formats.container import Reader
 from kinspect.hosts.host import HIPF, Host, Wrapper
-from kinspect.hosts.registered import completed, registered_names
+from kinspect.hosts.registered import completed, registered_names, unnamed
 from kinspect.model import Registration
 from tests.reading import view
 from tests.writers import Kernel, bundle, code_object
@@ -115,6 +115,11 @@ def test_a_table_or_no_wrapper_leaves_nothing_to_look_for():
     assert completed(HOST, disputed).variables == ("both", "lost")
     exact = replace(HOST, registration=Registration(variables=("v",), exact=True))
     assert completed(exact, disputed).variables == ("v",)
+    stubs = frozenset({"__device_stub__kernel"})
+    bare = replace(HOST, stubs=stubs, data=())
+    assert unnamed(bare) == ("kernel",)
+    assert unnamed(replace(exact, stubs=stubs)) == ()
+    assert unnamed(replace(bare, wrappers=())) == ()
     assert completed(replace(HOST, wrappers=()), disputed).variables == ()
 
 
@@ -122,7 +127,7 @@ def test_a_table_or_no_wrapper_leaves_nothing_to_look_for():
 
 
 @pytest.mark.parametrize(
-    ("stub", "data", "unnamed"),
+    ("stub", "data", "told"),
     [
         ("__device_stub__kernel", b"\0kernel\0", ()),
         ("__device_stub__kernel", b"xkernel\0", ()),  # the end of a longer text
@@ -137,9 +142,9 @@ def test_a_table_or_no_wrapper_leaves_nothing_to_look_for():
         ("_Z5__device_stub__", b"", ()),  # no stub
     ],
 )
-def test_a_kernel_with_a_stub_is_named_in_the_data(stub, data, unnamed):
+def test_a_kernel_with_a_stub_is_named_in_the_data(stub, data, told):
     host = replace(HOST, stubs=frozenset({stub}), data=(view(data),))
-    assert completed(host, ()).unnamed == unnamed
+    assert unnamed(host) == told
 
 
 def test_names_that_were_found_already_are_not_looked_for_again():
@@ -147,11 +152,11 @@ def test_names_that_were_found_already_are_not_looked_for_again():
     host = replace(
         HOST, stubs=frozenset({"_Z18__device_stub__fooPi"}), registration=named, data=()
     )
-    assert completed(host, ()).unnamed == ()
+    assert unnamed(host) == ()
 
 
 @pytest.mark.parametrize("at", [STEP - 10, STEP - 3, STEP, 2 * STEP + 5])
 def test_a_name_across_the_pieces_that_are_read_counts(at):
     data = bytes(at) + b"kernel\0" + bytes(9)
     host = replace(HOST, stubs=frozenset({"__device_stub__kernel"}), data=(view(data),))
-    assert completed(host, ()).unnamed == ()
+    assert unnamed(host) == ()
