@@ -4,15 +4,10 @@ import sys
 
 import click
 
-from kinspect import api
-from kinspect.cli import cluster, options
-from kinspect.cli.progress import progress
-from kinspect.cli.reporting import Reporting, reporting
-from kinspect.cli.requirements import requirements
+from kinspect.cli.judging import judging
+from kinspect.cli.reporting import Reporting
 from kinspect.model import Report
 from kinspect.names import escape
-from kinspect.policy import Policy
-from kinspect.sources import Named
 
 EPILOG = """\
 \b
@@ -31,40 +26,9 @@ Exit codes: 0 every requirement holds; 1 a requirement is violated;
 
 
 @click.command("verify", epilog=EPILOG)
-@options.artifacts
-@requirements
-@options.exclude
-@reporting
-@options.limit
-@options.jobs
-@cluster.option
-def command(
-    paths: tuple[Named, ...],
-    policy: Policy,
-    exclude: tuple[str, ...],
-    reporting: Reporting,
-    limits: tuple[str, ...],
-    jobs: int | None,
-    dask: str | None,
-) -> None:
+@judging(record=False)
+def command(report: Report, reporting: Reporting) -> None:
     """Assert that every bundle has code that HIP would load on each required target."""
-    ceilings = options.read_limits(limits)
-    # how far a worker is can't be seen from here
-    shown = paths if dask is None else ()
-    with (
-        cluster.pool(dask, paths) as pool,
-        progress(shown, quiet=reporting.quiet) as watch,
-    ):
-        report = api.verify(
-            paths,
-            policy,
-            limits=ceilings,
-            exclude=exclude,
-            jobs=options.read_jobs(jobs),
-            watch=watch,
-            executor=pool.executor,
-            in_flight=pool.in_flight,
-        )
     if not reporting.quiet and sys.stderr.isatty():
         _propose(report)
     reporting.end(report, _text)
