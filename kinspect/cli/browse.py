@@ -8,8 +8,8 @@ from kinspect import api
 from kinspect.cli import options
 from kinspect.cli.exit import Exit
 from kinspect.cli.requirements import requirements
+from kinspect.cli.telling import tell
 from kinspect.errors import UsageError
-from kinspect.names import escape
 from kinspect.policy import Policy
 from kinspect.sources import Named
 
@@ -64,9 +64,8 @@ def command(
     report = api.verify(paths, policy, limits=ceilings, exclude=exclude)
     if not any(one.binaries for one in report.artifacts):
         for part in (part for one in report.artifacts for part in one.unreadable):
-            text = escape(f"{part.where.path}: {part.message}")
-            click.echo(f"kinspect: error: {text}", err=True)
-        click.echo("kinspect: error: nothing to look at: no binary", err=True)
+            tell(f"{part.where.path}: {part.message}")
+        tell("nothing to look at: no binary")
         raise click.exceptions.Exit(Exit.COULD_NOT_TELL)
     word, reason = matrix.verdict(report)
     Browser(

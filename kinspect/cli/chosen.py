@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from kinspect import choosing
+from kinspect.cli import options
 from kinspect.cli.options import F
 from kinspect.formats.metadata import Detail
 from kinspect.resources.reading import Query
@@ -23,6 +24,11 @@ class Chosen:
     globs: tuple[str, ...]
     patterns: tuple[str, ...]
 
+    @property
+    def restricts(self) -> bool:
+        """Whether anything was asked for."""
+        return any((self.targets, self.bundles, self.binaries, self.globs, self.patterns))
+
     def query(
         self, *, targets: Iterable[str] = (), detail: Detail = Detail.RESOURCES
     ) -> Query:
@@ -37,18 +43,9 @@ class Chosen:
 
 
 _OPTIONS = (
-    click.option(
-        "-t", "--target", "targets", metavar="TARGET", multiple=True,
-        help="Only code objects for this target. Repeatable.",
-    ),
-    click.option(
-        "-b", "--bundle", "bundles", metavar="N", multiple=True, type=click.IntRange(min=0),
-        help="Only the bundle of that number. Repeatable.",
-    ),
-    click.option(
-        "--binary", "binaries", metavar="GLOB", multiple=True,
-        help="Only binaries of that name or path. Repeatable.",
-    ),
+    options.targets,
+    options.bundles,
+    options.binaries,
     click.option(
         "-k", "--kernel", "globs", metavar="GLOB", multiple=True,
         help="Only kernels of this name, mangled or demangled. Repeatable.",
@@ -60,7 +57,7 @@ _OPTIONS = (
 )  # fmt: skip
 
 
-def options(command: F) -> F:
+def choice(command: F) -> F:
     """Add the options to a command, which gets what they say as `choice`."""
 
     def with_choice(
@@ -72,8 +69,8 @@ def options(command: F) -> F:
         patterns: tuple[str, ...],
         **others: Any,
     ) -> Any:
-        choice = Chosen(targets, bundles, binaries, globs, patterns)
-        return command(choice=choice, **others)
+        chosen = Chosen(targets, bundles, binaries, globs, patterns)
+        return command(choice=chosen, **others)
 
     wrapped: Callable[..., Any] = update_wrapper(with_choice, command)
     for option in reversed(_OPTIONS):

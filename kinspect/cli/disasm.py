@@ -8,9 +8,11 @@ from typing import Any, Final
 
 import click
 
-from kinspect.cli import chosen, options
-from kinspect.cli.chosen import Chosen
+from kinspect.cli import options
+from kinspect.cli.chosen import Chosen, choice
+from kinspect.cli.elsewhere import no_kernels
 from kinspect.cli.exit import Exit
+from kinspect.cli.telling import tell, tell_each
 from kinspect.disassembly import (
     Decoder,
     Disassembled,
@@ -22,7 +24,6 @@ from kinspect.disassembly.statistics import sibling_of
 from kinspect.errors import FormatError, TargetError, ToolError, UsageError, Where
 from kinspect.limits import Limits
 from kinspect.model import Unreadable
-from kinspect.names import escape
 from kinspect.resources.reading import Query
 from kinspect.sources import Named
 from kinspect.target import TargetID
@@ -66,6 +67,8 @@ class View:
     format: str
     stats: bool
     beyond: str | None
+    #: file and line, or source text
+    source: bool = False
 
     def check(self) -> None:
         """Raise UsageError for what does not go together."""
@@ -75,6 +78,9 @@ class View:
         if self.format == "csv" and not self.stats:
             message = "--format csv is for --stats"
             raise UsageError(message)
+        if self.source and self.stats:
+            message = "--lines and --source are for listings, not for --stats"
+            raise UsageError(message)
         if self.beyond is not None and not self.stats:
             message = "--beyond is for --stats"
             raise UsageError(message)
@@ -82,7 +88,7 @@ class View:
 
 @click.command("disasm", epilog=EPILOG)
 @options.artifacts
-@chosen.options
+@choice
 @click.option(
     "--stats", is_flag=True,
     help="Count instructions by what they do, and those that an older processor lacks.",
@@ -132,20 +138,23 @@ def command(
 
     The functions that they call too.
     """
-    view = View(format_, stats, _processor("--beyond", beyond))
+    view = View(format_, stats, _processor("--beyond", beyond), lines or source)
     view.check()
     decoder = Decoder(
         Tools(objdump, os.environ),
         _processor("--mcpu", mcpu),
         timeout,
-        lines=lines and not stats,
-        source=source and not stats,
+        lines=lines,
+        source=source,
     )
     work = _Work(paths, choice.query(), decoder, options.read_limits(limits), exclude)
     for text in options.in_blocks(work.render(view)):
         options.write(text)
-    for problem in dict.fromkeys(work.told()):
-        click.echo(f"kinspect: error: {escape(problem)}", err=True)
+    if not work.listed and not work.problems:
+        work.problems.extend(no_kernels(paths, work.limits, exclude))
+    if not work.listed and not work.problems:
+        tell("no kernel there is what was asked for; `kinspect kernels` lists them")
+    tell_each(work.problems)
     whole = work.listed and not work.problems
     raise click.exceptions.Exit(Exit.VERIFIED if whole else Exit.COULD_NOT_TELL)
 
@@ -174,17 +183,11 @@ class _Work:
         self._paths = paths
         self._query = query
         self._decoder = decoder
-        self._limits = limits
+        self.limits = limits
         self._exclude = exclude
         self.problems: list[Unreadable] = []
         #: whether there was any kernel
         self.listed = False
-
-    def told(self) -> Iterator[str]:
-        for problem in self.problems:
-            yield f"{problem.where}: {problem.message}"
-        if not self.listed and not self.problems:
-            yield "no kernel there is what was asked for; `kinspect kernels` lists them"
 
     def render(self, view: View) -> Iterator[str]:
         """The output in pieces, as it comes."""
@@ -208,7 +211,7 @@ class _Work:
                 path,
                 self._query,
                 self._decoder,
-                limits=self._limits,
+                limits=self.limits,
                 exclude=self._exclude,
                 problems=self.problems,
             ):

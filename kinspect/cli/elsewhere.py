@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from kinspect import api
+from kinspect.errors import Where
 from kinspect.limits import Limits
 from kinspect.model import Binary, Unreadable
 from kinspect.sources import Named
@@ -24,6 +25,19 @@ def in_archives(
             names = ", ".join(archives)
             message = f"its kernels lie in kpack archives, name these: {names}"
             yield Unreadable(message, binary.kpack[0].where)
+
+
+def no_kernels(
+    paths: Iterable[Named], limits: Limits, exclude: tuple[str, ...] = ()
+) -> Iterator[Unreadable]:
+    """Why artifacts have none: these lie in kpack archives, or a link has yet to come."""
+    yield from in_archives(paths, limits, exclude)
+    for one in api.inspect_all(paths, limits=limits, code_objects=False, exclude=exclude):
+        if any(b.bitcode for b in one.binaries) and not any(
+            b.bundles for b in one.binaries
+        ):
+            message = "its device code is bitcode, of which a link makes kernels"
+            yield Unreadable(message, Where(one.path))
 
 
 def _archives(binary: Binary) -> list[str]:

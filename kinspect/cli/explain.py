@@ -10,6 +10,7 @@ from kinspect.checks import host
 from kinspect.cli import options
 from kinspect.cli.exit import Exit
 from kinspect.cli.progress import progress
+from kinspect.cli.telling import tell
 from kinspect.loader import units
 from kinspect.model import Artifact, Binary, Severity
 from kinspect.names import escape
@@ -89,7 +90,7 @@ def command(
     ends = [_explain(artifact, asked) for artifact in artifacts]
     for glob in asked.globs:
         if glob not in asked.matched:
-            click.echo(f"kinspect: error: no kernel matches {escape(glob)!r}", err=True)
+            tell(f"no kernel matches {glob!r}")
             ends.append(Exit.COULD_NOT_TELL)
     violated = Exit.VIOLATION in ends
     raise click.exceptions.Exit(Exit.VIOLATION if violated else max(ends))
@@ -134,7 +135,7 @@ def _explain(artifact: Artifact, asked: _Asked) -> Exit:
     if not (loads or problems or any(binary.referred for binary in artifact.binaries)):
         problems = [f"{artifact.path}: {_nothing(artifact)}"]
     for problem in problems:
-        click.echo(f"kinspect: error: {escape(problem)}", err=True)
+        tell(problem)
     if not all(loads):
         return Exit.VIOLATION
     return Exit.COULD_NOT_TELL if problems else Exit.VERIFIED

@@ -1,7 +1,6 @@
 """`kinspect extract`: code objects, bitcode and bundles to files."""
 
 import sys
-from collections.abc import Iterable
 
 import click
 
@@ -9,12 +8,12 @@ from kinspect import choosing, extraction
 from kinspect.cli import options
 from kinspect.cli.elsewhere import in_archives
 from kinspect.cli.exit import Exit
+from kinspect.cli.telling import tell, tell_each
 from kinspect.errors import UsageError
 from kinspect.extraction import Kind
 from kinspect.extraction.manifest import manifest
 from kinspect.extraction.naming import MANIFEST
 from kinspect.extraction.selection import Selection, normal, split
-from kinspect.model import Unreadable
 from kinspect.names import escape
 from kinspect.render.words import count, size
 from kinspect.sources import Named
@@ -49,18 +48,9 @@ KINDS = [kind.value for kind in Kind]
     "-o", "--output", metavar="DIR", required=True, type=click.Path(allow_dash=True),
     help="Where to put the files; - for one piece to the standard output.",
 )  # fmt: skip
-@click.option(
-    "-t", "--target", "names", metavar="TARGET", multiple=True,
-    help="Only what is for this target. Repeatable.",
-)  # fmt: skip
-@click.option(
-    "-b", "--bundle", "bundles", metavar="N", multiple=True, type=click.IntRange(min=0),
-    help="Only the bundle of that number in its binary. Repeatable.",
-)  # fmt: skip
-@click.option(
-    "--binary", "binaries", metavar="GLOB", multiple=True,
-    help="Only from binaries of that name or path. Repeatable.",
-)  # fmt: skip
+@options.targets
+@options.bundles
+@options.binaries
 @click.option(
     "--uri", "uris", metavar="URI", multiple=True,
     help="What is there, as `kinspect list` prints it; needs no PATH. Repeatable.",
@@ -76,7 +66,7 @@ KINDS = [kind.value for kind in Kind]
 def command(
     paths: tuple[Named, ...],
     output: str,
-    names: tuple[str, ...],
+    targets: tuple[str, ...],
     bundles: tuple[int, ...],
     binaries: tuple[str, ...],
     uris: tuple[str, ...],
@@ -92,13 +82,16 @@ def command(
     bundles, kpack. No file is written outside of DIR or replaced, whatever a name says.
     Exits with 2 if something could not be read, or nothing is what was asked for.
     """
+    if not output:
+        message = "-o is empty: a variable that is not set?"
+        raise UsageError(message)
     places = [Place.parse(uri) for uri in uris]
     paths = paths or tuple(dict.fromkeys(split(place.path)[0] for place in places))
     if not paths:
         message = "name a PATH, --installed NAME, or what to extract with --uri"
         raise UsageError(message)
     selection = Selection(
-        choosing.targets(names),
+        choosing.targets(targets),
         frozenset(bundles),
         binaries,
         frozenset(map(normal, places)),
@@ -112,13 +105,16 @@ def command(
     if not found and not request.problems:
         request.problems.extend(in_archives(paths, request.limits, exclude))
     if not found and not request.problems:
-        click.echo(
-            "kinspect: error: nothing there is what was asked for;"
-            " `kinspect list` shows what there is",
-            err=True,
-        )
-    _tell(dict.fromkeys(request.problems))
-    whole = found and not request.problems
+        tell("nothing there is what was asked for; `kinspect list` shows what there is")
+    missed = [
+        uri
+        for uri, place in zip(uris, places, strict=True)
+        if found and normal(place) not in request.met
+    ]
+    for uri in missed:
+        tell(f"{uri}: nothing there is what was asked for")
+    tell_each(request.problems)
+    whole = found and not missed and not request.problems
     raise click.exceptions.Exit(Exit.VERIFIED if whole else Exit.COULD_NOT_TELL)
 
 
@@ -149,9 +145,3 @@ def _to_directory(
         total = size(sum(one.size for one in done))
         click.echo(f"{escape(path)}: {count(len(done), 'file')}, {total}", err=True)
     return bool(done)
-
-
-def _tell(problems: Iterable[Unreadable]) -> None:
-    for problem in problems:
-        text = escape(f"{problem.where}: {problem.message}")
-        click.echo(f"kinspect: error: {text}", err=True)

@@ -7,15 +7,15 @@ from typing import Any, Final
 import click
 
 from kinspect import api, choosing
-from kinspect.cli import chosen, options
-from kinspect.cli.chosen import Chosen
-from kinspect.cli.elsewhere import in_archives
+from kinspect.cli import options
+from kinspect.cli.chosen import Chosen, choice
+from kinspect.cli.elsewhere import no_kernels
 from kinspect.cli.exit import Exit
+from kinspect.cli.telling import tell, tell_each
 from kinspect.errors import UsageError
 from kinspect.formats.metadata import Detail
 from kinspect.limits import Limits
 from kinspect.model import Unreadable
-from kinspect.names import escape
 from kinspect.resources import comparing, families
 from kinspect.resources.reading import Query
 from kinspect.resources.rows import KernelRow, Launch
@@ -34,7 +34,8 @@ Examples:
 \b
 occupancy is what LLVM estimates: waves of a SIMD, of how many it has slots for, and what
 keeps more away. It supposes the best workgroup size that a kernel allows, and no LDS but
-the kernel's own; --workgroup and --lds say what a launch asks for. A number with ! is one
+the kernel's own; --workgroup and --lds say what a launch asks for, 0 that it is refused,
+since it asks for more than the kernel allows or the processor has. A number with ! is one
 that the kernel's descriptor, which the hardware gets, contradicts.
 """
 
@@ -76,7 +77,7 @@ class View:
     color: bool
 
     def check(self) -> None:
-        """Raise UsageError for what does not go together."""
+        """Raise UsageError for what is not known, or does not go together."""
         if self.format not in FORMATS:
             message = f"--format {self.format!r}: expected {', '.join(FORMATS)}"
             raise UsageError(message)
@@ -84,20 +85,32 @@ class View:
             if name.lstrip("-") not in SORTS:
                 message = f"--sort {name!r}: expected one of {', '.join(SORTS)}"
                 raise UsageError(message)
-        if self.group and self.compare:
-            message = "--group and --compare: one of them at a time"
-            raise UsageError(message)
-        if (self.group or self.compare) and (self.format == "csv" or self.sorts):
-            message = "--group and --compare know neither --format csv nor --sort"
-            raise UsageError(message)
-        if self.compare and len(self.compare) < 2:
-            message = "--compare: name two targets or more, such as gfx942,gfx950"
-            raise UsageError(message)
+        csv = self.format == "csv"
+        together = self.group or bool(self.compare)
+        for wrong, message in (
+            (self.group and self.compare, "--group and --compare: one of them at a time"),
+            (
+                together and (csv or self.sorts),
+                "--group and --compare know neither --format csv nor --sort",
+            ),
+            (
+                self.arguments and (together or csv),
+                "--args goes with none of --group, --compare and --format csv",
+            ),
+            (self.group and self.top, "--group counts all kernels: it knows no --top"),
+            (self.differing and not self.compare, "--differing is for --compare"),
+            (
+                len(self.compare) == 1,
+                "--compare: name two targets or more, such as gfx942,gfx950",
+            ),
+        ):
+            if wrong:
+                raise UsageError(message)
 
 
 @click.command("kernels", epilog=EPILOG)
 @options.artifacts
-@chosen.options
+@choice
 @click.option(
     "--sort", "sorts", metavar="[-]FIELD", multiple=True,
     help=f"Sort by {', '.join(SORTS)}; - for the largest first. Repeatable.",
@@ -148,7 +161,8 @@ def command(
     """Report the resources of every kernel: registers, LDS, scratch, spills, occupancy.
 
     VGPR, AGPR and SGPR are registers; LDS, scratch, kernarg and code are bytes; workgroup
-    is the size that a kernel requires, or allows at most.
+    is the size that a kernel requires, or allows at most. Exits with 2 where something
+    could not be read, or no kernel is what was asked for.
     """
     view = View(
         format_,
@@ -172,26 +186,29 @@ def command(
     rows = (replace(row, launch=launched) for row in _rows(reading))
     for text in options.in_blocks(_render(rows, view)):
         options.write(text)
-    for problem in dict.fromkeys(problems):
-        text = escape(f"{problem.where}: {problem.message}")
-        click.echo(f"kinspect: error: {text}", err=True)
-    raise click.exceptions.Exit(Exit.COULD_NOT_TELL if problems else Exit.VERIFIED)
+    tell_each(problems)
+    whole = not problems
+    if whole and not reading.listed and (choice.restricts or view.compare):
+        tell("no kernel there is what was asked for")
+        whole = False
+    raise click.exceptions.Exit(Exit.VERIFIED if whole else Exit.COULD_NOT_TELL)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reading:
-    """What is read."""
+    """What is read, and what came of it beside the kernels."""
 
     paths: tuple[Named, ...]
     query: Query
     limits: Limits
     exclude: tuple[str, ...]
     problems: list[Unreadable]
+    #: whether there was any kernel
+    listed: bool = False
 
 
 def _rows(reading: Reading) -> Iterator[KernelRow]:
     """Every kernel; where there is none and nothing else is wrong, why."""
-    listed = False
     for path in reading.paths:
         for row in api.kernels(
             path,
@@ -200,10 +217,10 @@ def _rows(reading: Reading) -> Iterator[KernelRow]:
             exclude=reading.exclude,
             problems=reading.problems,
         ):
-            listed = True
+            reading.listed = True
             yield row
-    if not (listed or reading.problems):
-        found = in_archives(reading.paths, reading.limits, reading.exclude)
+    if not (reading.listed or reading.problems):
+        found = no_kernels(reading.paths, reading.limits, reading.exclude)
         reading.problems.extend(found)
 
 
@@ -269,7 +286,7 @@ def _compared(rows: list[KernelRow], view: View) -> Iterator[str]:
     shown = shown[: view.top]
     if view.format == "text":
         style = Style(color=view.color)
-        yield kernel_groups.comparison(shown, targets, style, len(found))
+        yield kernel_groups.comparison(shown, targets, style, found)
     else:
         yield from _for_programs(kernel_groups.comparison_values(shown, targets), view)
 

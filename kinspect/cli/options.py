@@ -74,6 +74,19 @@ def _with_artifacts(command: F, *, required: bool) -> F:
     return wrapped  # type: ignore[return-value]
 
 
+targets = click.option(
+    "-t", "--target", "targets", metavar="TARGET", multiple=True,
+    help="Only what is for this target. Repeatable.",
+)  # fmt: skip
+bundles = click.option(
+    "-b", "--bundle", "bundles", metavar="N", multiple=True, type=click.IntRange(min=0),
+    help="Only the bundle of that number in its binary. Repeatable.",
+)  # fmt: skip
+binaries = click.option(
+    "--binary", "binaries", metavar="GLOB", multiple=True,
+    help="Only binaries of that name or path. Repeatable.",
+)  # fmt: skip
+
 limit = click.option(
     "--limit",
     "limits",

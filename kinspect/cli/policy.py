@@ -12,6 +12,7 @@ from kinspect import api
 from kinspect.cli import files, options
 from kinspect.cli.exit import Exit
 from kinspect.cli.requirements import settings
+from kinspect.cli.telling import tell
 from kinspect.errors import UsageError
 from kinspect.names import escape, inert
 from kinspect.runtime import Runtime
@@ -86,7 +87,7 @@ def init(
         for problem in problems or [
             f"{', '.join(map(label, paths))}: no device code to hold to"
         ]:
-            click.echo(f"kinspect: error: {escape(problem)}", err=True)
+            tell(problem)
         raise click.exceptions.Exit(Exit.COULD_NOT_TELL)
     if output is None:
         options.write(proposed.text)

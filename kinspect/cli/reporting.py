@@ -11,9 +11,9 @@ import click
 from kinspect.cli import options, step_summary
 from kinspect.cli.exit import Exit
 from kinspect.cli.options import F
+from kinspect.cli.telling import tell
 from kinspect.errors import OutputError
 from kinspect.model import Report, Verdict
-from kinspect.names import escape
 from kinspect.render import RENDERERS
 
 EXITS = {
@@ -60,7 +60,7 @@ class Reporting:
         except OutputError as error:
             if report.verdict is not Verdict.FAIL:
                 raise  # a pass that left no report is none
-            click.echo(f"kinspect: error: {escape(str(error))}", err=True)
+            tell(str(error))
         raise click.exceptions.Exit(EXITS[report.verdict])
 
 

@@ -8,11 +8,11 @@ from kinspect.cli.elsewhere import in_archives
 from kinspect.cli.exit import Exit
 from kinspect.cli.progress import progress
 from kinspect.cli.reporting import fitted
+from kinspect.cli.telling import tell, tell_each
 from kinspect.costs.changes import Asked
 from kinspect.costs.measured import Measured, Question, measure
 from kinspect.costs.tally import SORTS, Dimension, dimensions
 from kinspect.errors import UsageError
-from kinspect.names import escape
 from kinspect.render.size_words import Look
 from kinspect.sources import Named
 from kinspect.version import __version__
@@ -50,14 +50,8 @@ EACH = "each"
     "--by", "by", metavar="WHAT", multiple=True,
     help=f"Rows: {', '.join(Dimension)} [default: target]; several, as binary,target.",
 )  # fmt: skip
-@click.option(
-    "-t", "--target", "targets", metavar="TARGET", multiple=True,
-    help="Only what is for this target. Repeatable.",
-)  # fmt: skip
-@click.option(
-    "--binary", "binaries", metavar="GLOB", multiple=True,
-    help="Only binaries of that name or path. Repeatable.",
-)  # fmt: skip
+@options.targets
+@options.binaries
 @click.option(
     "--sort", "sorts", metavar="[-]FIELD", multiple=True,
     help=f"Sort by {', '.join(SORTS)}; - for the largest first [default: -stored].",
@@ -119,7 +113,7 @@ def command(
         options.read_limits(limits),
         exclude,
     )
-    look = Look(top, exact, _sorts(sorts))
+    look = Look(top, exact, _sorts(sorts), chosen=bool(targets or binaries))
     with progress(paths) as watch:
         copies = options.read_jobs(jobs)
         found = [measure(path, question, watch, copies) for path in paths]
@@ -131,10 +125,12 @@ def command(
     problems = [part for one in found for part in one.problems]
     if not problems and not any(one.carriers for one in found):
         problems = list(in_archives(paths, question.limits, exclude))
-    for problem in problems:
-        text = escape(f"{problem.where}: {problem.message}")
-        click.echo(f"kinspect: error: {text}", err=True)
-    raise click.exceptions.Exit(Exit.COULD_NOT_TELL if problems else Exit.VERIFIED)
+    tell_each(problems)
+    whole = not problems
+    if whole and look.chosen and not any(one.tally.parts for one in found):
+        tell("nothing there is what was asked for; `kinspect list` shows what there is")
+        whole = False
+    raise click.exceptions.Exit(Exit.VERIFIED if whole else Exit.COULD_NOT_TELL)
 
 
 def _asked(without: tuple[str, ...], levels: tuple[int, ...], share: bool) -> Asked:

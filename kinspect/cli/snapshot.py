@@ -7,6 +7,8 @@ import click
 from kinspect import snapshot
 from kinspect.cli import options
 from kinspect.cli.exit import Exit
+from kinspect.cli.telling import tell
+from kinspect.errors import UsageError
 from kinspect.model import Unreadable
 from kinspect.names import escape
 from kinspect.render.words import count
@@ -44,6 +46,9 @@ def command(
     Nothing is written, and the exit code is 2, where something could not be read or
     carries no device code at all.
     """
+    if not output:
+        message = "-o is empty: a variable that is not set?"
+        raise UsageError(message)
     problems: list[Unreadable] = []
     taken = snapshot.take(
         paths, limits=options.read_limits(limits), exclude=exclude, problems=problems
@@ -52,7 +57,7 @@ def command(
     if not taken.binaries and not errors:
         errors = [f"{', '.join(map(label, paths))}: no device code to record"]
     for error in errors:
-        click.echo(f"kinspect: error: {escape(error)}", err=True)
+        tell(error)
     if errors:
         raise click.exceptions.Exit(Exit.COULD_NOT_TELL)
     if output == "-":

@@ -9,7 +9,7 @@ from kinspect.errors import FormatError, UsageError, Where
 from kinspect.extraction.directory import Directory
 from kinspect.extraction.naming import Namer, Names
 from kinspect.extraction.pieces import Kind, Piece, extension, kind_of, pieces
-from kinspect.extraction.selection import Selection
+from kinspect.extraction.selection import Selection, normal
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Form, Unreadable
 from kinspect.sources import Member, Named, open_source
@@ -60,6 +60,8 @@ class Request:
     #: globs of files that are left out
     exclude: tuple[str, ...] = ()
     problems: list[Unreadable] = field(default_factory=list)
+    #: the places of what was chosen
+    met: set[Place] = field(default_factory=set)
 
 
 def extract(request: Request, directory: Directory) -> Iterator[Extracted]:
@@ -103,9 +105,9 @@ def only(request: Request) -> bytes | None:
         number = "more than three" if len(uris) > 3 else str(len(uris))
         message = (
             f"{number} match, and only one can go to the standard output; choose with"
-            " --uri, or with --target, --bundle and --binary:"
+            f" --target, --bundle and --binary, or with --uri: {', '.join(uris[:3])}"
         )
-        raise UsageError("\n  ".join([message, *uris[:3]]))
+        raise UsageError(message)
     return data
 
 
@@ -131,6 +133,7 @@ def _chosen(request: Request) -> Iterator[_Chosen]:
             else:
                 stem = namer.file(directory, piece.name)
                 if request.selection.admits(piece):
+                    request.met.add(normal(piece.place))
                     yield from _opened(piece, (*directory, stem), request)
 
 

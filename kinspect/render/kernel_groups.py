@@ -53,9 +53,15 @@ def _span(span: Span) -> str:
 
 
 def comparison(
-    found: Sequence[Comparison], targets: Sequence[str], style: Style, total: int
+    found: Sequence[Comparison],
+    targets: Sequence[str],
+    style: Style,
+    every: Sequence[Comparison],
 ) -> str:
-    """One row a kernel; a cell is one number where the targets are alike."""
+    """One row for each kernel that was found; the head is for `every` one there is.
+
+    A cell is one number where the targets are alike.
+    """
     order = " | ".join(map(escape, targets))
     lines = [
         [
@@ -64,10 +70,10 @@ def comparison(
         ]
         for one in found
     ]
-    differing = sum(bool(one.differing) for one in found)
-    facts = [count(total, "kernel"), f"{differing} not alike"]
+    differing = sum(bool(one.differing) for one in every)
+    facts = [count(len(every), "kernel"), f"{differing} not alike"]
     for index, target in enumerate(targets):
-        lacking = sum(one.rows[index] is None for one in found)
+        lacking = sum(one.rows[index] is None for one in every)
         if lacking:
             facts.append(f"{lacking} without {escape(target)}")
     head = f"{order}   {', '.join(facts)}"

@@ -17,7 +17,7 @@ def report(found: Iterable[Measured], look: Look) -> str:
 def _artifact(one: Measured, look: Look) -> Iterator[str]:
     yield f"### kinspect size: {code(words.label(one))}\n"
     if not one.tally.parts:
-        yield "No HIP device code.\n"
+        yield f"{look.nothing.replace('no', 'No', 1)}.\n"
         return
     yield f"{prose(words.head(one, look))}\n"
     names = [dimension.value for dimension in one.tally.by]

@@ -22,7 +22,7 @@ def report(found: Iterable[Measured], look: Look, *, color: bool) -> str:
 def _artifact(one: Measured, look: Look, style: Style) -> Iterator[str]:
     name = style("strong", words.label(one))
     if not one.tally.parts:
-        yield f"{name}   no HIP device code"
+        yield f"{name}   {look.nothing}"
         return
     yield f"{name}   {words.head(one, look)}"
     names = [dimension.value for dimension in one.tally.by]

@@ -41,6 +41,13 @@ class Look:
     exact: bool = False
     #: of the rows
     sorts: tuple[str, ...] = ()
+    #: whether just some of it was asked for
+    chosen: bool = False
+
+    @property
+    def nothing(self) -> str:
+        """In place of a table."""
+        return "no such device code" if self.chosen else "no HIP device code"
 
     def bytes(self, number: int) -> str:
         """A size; one may be saved that is negative."""

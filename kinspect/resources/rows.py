@@ -1,5 +1,6 @@
 """Kernels with where they are, and what follows from their numbers."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -9,7 +10,7 @@ from kinspect.formats.descriptor import Descriptor
 from kinspect.formats.metadata import RESOURCES, Argument, Kernel, KernelWithArguments
 from kinspect.machine import Machine, machine_of
 from kinspect.names import demangle
-from kinspect.resources.occupancy import Occupancy, Use, occupancy
+from kinspect.resources.occupancy import Limit, Occupancy, Use, occupancy
 
 _occupancy = lru_cache(maxsize=65_536)(occupancy)
 
@@ -65,6 +66,9 @@ class KernelRow:
         kernel, machine, vgprs = self.kernel, self.machine, self.vgprs
         if machine is None or vgprs is None:
             return None
+        refused = tuple(self._refused(machine))
+        if refused:
+            return Occupancy(0, machine.waves, refused)
         smallest, largest = _workgroups(kernel, self.launch.workgroup)
         paired = kernel.workgroup_processor_mode
         if paired is None:
@@ -79,6 +83,15 @@ class KernelRow:
             bool(paired),
         )
         return _occupancy(machine, use)
+
+    def _refused(self, machine: Machine) -> Iterator[Limit]:
+        """Why the runtime would refuse the launch that was asked for."""
+        own = self.kernel.group_segment_fixed_size or 0
+        if self.launch.lds and own + self.launch.lds > machine.lds:
+            yield Limit.LDS
+        most = self.kernel.max_flat_workgroup_size
+        if most is not None and (self.launch.workgroup or 0) > most:
+            yield Limit.WORKGROUP
 
     @property
     def disagreements(self) -> tuple[str, ...]:

@@ -180,6 +180,21 @@ def test_no_device_code_costs_nothing(sized, kinspect, tmp_path):
     assert sized("empty")["files"] == []
 
 
+@pytest.mark.parametrize("choice", [["-t", "gfx90a"], ["--binary", "nothing"]])
+def test_nothing_that_was_asked_for_is_told(kinspect, tmp_path, monkeypatch, choice):
+    """That is another thing than no device code at all."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.hipfb").write_bytes(bundle(("gfx942", ONE)))
+    done = kinspect("size", *choice, "x.hipfb")
+    assert (done.code, done.out) == (2, "x.hipfb   no such device code\n")
+    assert "nothing there is what was asked for" in done.err
+    out = kinspect("size", *choice, "--format", "markdown", "x.hipfb").out
+    assert "No such device code.\n" in out
+    assert kinspect("size", *choice, "-t", "gfx942", "x.hipfb").code == (
+        2 if "--binary" in choice else 0
+    )
+
+
 def test_a_split_host_names_its_archives(kinspect, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     host = kpack.split_host("lib.so", "lib_@GFXARCH@.kpack")

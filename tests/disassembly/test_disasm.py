@@ -665,6 +665,8 @@ def test_words_that_are_not_decoded_are_told(kinspect, many):
         (["--mcpu", "sm_90"], "--mcpu"),
         (["--stats", "--beyond", "gfx1"], "--beyond"),
         (["--timeout", "0"], "--timeout"),
+        (["--stats", "--lines"], "--lines and --source are for listings"),
+        (["--stats", "-S"], "--lines and --source are for listings"),
     ],
 )
 def test_options_that_make_no_sense(kinspect, fake, lib, options, message):

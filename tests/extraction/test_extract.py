@@ -399,6 +399,35 @@ def test_several_pieces_do_not(run, files):
     assert "more than three match" in done.err
 
 
+def test_an_error_is_one_line(run, files):
+    done = run("extract", "-o", "-", "two.so", "packed.so")
+    assert done.err.count("\n") == 1
+    assert "\\x0a" not in done.err
+
+
+def test_a_uri_that_leads_nowhere_is_told(run, files, tmp_path):
+    """What another one leads to is extracted all the same."""
+    good = f"file://two.so#offset={TWO.index(C)}&size={len(C)}"
+    done = run(
+        "extract", "-o", "out", "--uri", good, "--uri", "file://two.so#offset=7&size=1"
+    )
+    assert done.code == 2
+    assert len(list((tmp_path / "out").rglob("*.hsaco"))) == 1
+    assert (
+        "file://two.so#offset=7&size=1: nothing there is what was asked for\n" in done.err
+    )
+    assert good not in done.err
+    assert run("extract", "-o", "other", "--uri", good, "--uri", good).code == 0
+
+
+def test_an_empty_directory_name(run, files):
+    """A variable of a shell that is not set: not the root of the file system."""
+    for command in (["extract", "-o", ""], ["snapshot", "-o", ""]):
+        done = run(*command, "two.so")
+        assert (done.code, done.out) == (2, b"")
+        assert "-o is empty: a variable that is not set?" in done.err
+
+
 def test_nothing_that_was_asked_for_is_told(run, files):
     for place in ("-", "out"):
         done = run("extract", "-o", place, "-t", "gfx90a", "two.so")
