@@ -26,6 +26,10 @@ _PYTHON: Final = re.compile(
     r"[-.](?:cpython-\d+[a-z]*|cp\d+[a-z]*|abi3|pypy\d+-pp\d+)(?:-\w+)*(?=\.(?:so|pyd)|/|$)"
 )
 
+#: the ROCm of a package: `jax_rocm60_plugin/`, `jax_rocm7_plugin/`; of a library's own
+#: name it tells whom that is for, and so is left
+_ROCM: Final = re.compile(r"(?<=rocm)[-_]?\d+(?:[._]\d+)*(?=[^/]*/)")
+
 Key = Callable[[BinaryRecord], tuple[str, ...]]
 
 
@@ -50,6 +54,7 @@ _KEYS: Final[tuple[Key, ...]] = (
     lambda one: (_same_tags(one.artifact), _same_tags(one.path)),
     lambda one: (_untagged(one.artifact), _untagged(one.path)),
     lambda one: (_untagged(one.path),),
+    lambda one: (_ROCM.sub("", _untagged(one.path)),),
 )
 
 Pair = tuple[BinaryRecord | None, BinaryRecord | None]

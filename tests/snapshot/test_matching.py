@@ -63,6 +63,12 @@ OTHER = ("x.so", "other_library.so")
             ("build", "lib.linux-x86_64-cpython-312/l.so"),
             ("build", "lib.linux-x86_64-cpython-313/l.so"),
         ),
+        # a package that carries its ROCm in its name
+        (
+            ("jax_rocm60_plugin-0.5.0-py3-none-any.whl", "jax_rocm60_plugin/_linalg.so"),
+            ("jax_rocm7_plugin-0.10.2-py3-none-any.whl", "jax_rocm7_plugin/_linalg.so"),
+        ),
+        (("out", "opt/rocm-6.4/lib/l.so"), ("out", "opt/rocm/lib/l.so")),
     ],
 )
 def test_versions_and_tags_do_not_matter(old, new):
@@ -76,6 +82,8 @@ def test_versions_and_tags_do_not_matter(old, new):
         ("libfoo2.so", "libfoo3.so"),
         ("liba.so", "libb.so"),
         ("gfx942/l.so", "gfx950/l.so"),
+        ("gfx942_rocm70/l.so", "gfx950_rocm70/l.so"),
+        ("lib/libl_rocm70.so", "lib/libl_rocm71.so"),
     ],
 )
 def test_numbers_that_are_no_versions_do(old, new):
