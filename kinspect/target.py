@@ -249,7 +249,12 @@ class UnknownProcessor(TargetError):
     def __str__(self) -> str:
         import difflib  # noqa: PLC0415
 
+        from kinspect.products import processor_of  # noqa: PLC0415
+
         (processor,) = self.args
+        sold = processor_of(processor)
+        if sold is not None:
+            return f"{processor!r} is what a GPU is sold as: its processor is {sold}"
         message = f"{processor!r} is not an AMDGPU processor that kinspect knows"
         close = difflib.get_close_matches(processor, PROCESSORS, n=3)
         return f"{message}; did you mean {' or '.join(close)}?" if close else message

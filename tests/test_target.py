@@ -490,3 +490,21 @@ def test_any_text_can_be_taken_apart_as_an_entry_id(text):
     assert found.target_id is None or found.is_hip
     assert not (found.is_spirv and found.target_id)
     assert isinstance(found.target_name, str)
+
+
+@pytest.mark.parametrize(
+    ("product", "processor"),
+    [
+        ("MI300X", "gfx942"),
+        ("mi355x", "gfx950"),
+        ("AMD-Instinct-MI250X", "gfx90a"),
+        ("Radeon RX 7900 XTX", "gfx1100"),
+        ("rx9070xt", "gfx1201"),
+        ("Radeon PRO W7900", "gfx1100"),
+    ],
+)
+def test_who_names_a_product_is_told_its_processor(product, processor):
+    """By ROCm's "AMD GPU specifications"."""
+    with pytest.raises(TargetError, match=f"its processor is {processor}$"):
+        TargetID.parse(product)
+    assert TargetID.parse(processor).processor == processor
