@@ -12,6 +12,7 @@ from kinspect.cli import options
 from kinspect.cli.chosen import Chosen, choice
 from kinspect.cli.elsewhere import no_kernels
 from kinspect.cli.exit import Exit
+from kinspect.cli.reporting import fitted, table_width
 from kinspect.cli.telling import tell, tell_each
 from kinspect.disassembly import (
     Decoder,
@@ -149,7 +150,7 @@ def command(
     )
     work = _Work(paths, choice.query(), decoder, options.read_limits(limits), exclude)
     for text in options.in_blocks(work.render(view)):
-        options.write(text)
+        options.write(fitted(text) if view.format == "text" else text)
     if not work.listed and not work.problems:
         work.problems.extend(no_kernels(paths, work.limits, exclude))
     if not work.listed and not work.problems:
@@ -229,15 +230,16 @@ class _Work:
         from kinspect.render import disassembly  # noqa: PLC0415
 
         totals = disassembly.Totals()
+        width = table_width()
         before = ""
         for one in self._code_objects():
             with self._guarded(one):
                 sibling = sibling_of(one, view.beyond)
                 rows = statistics(one, sibling)
                 totals.add(one, rows, sibling)
-                yield before + disassembly.table(one, rows, sibling)
+                yield before + disassembly.table(one, rows, sibling, width)
                 before = "\n"
-        yield from totals.text()
+        yield from totals.text(width)
 
     def _values(self, view: View) -> Iterator[dict[str, Any]]:
         from kinspect.render import disassembly  # noqa: PLC0415

@@ -11,6 +11,7 @@ from kinspect.cli import options
 from kinspect.cli.chosen import Chosen, choice
 from kinspect.cli.elsewhere import no_kernels
 from kinspect.cli.exit import Exit
+from kinspect.cli.reporting import fitted, table_width
 from kinspect.cli.telling import tell, tell_each
 from kinspect.errors import UsageError
 from kinspect.formats.metadata import Detail
@@ -75,6 +76,8 @@ class View:
     differing: bool
     arguments: bool
     color: bool
+    #: of a terminal
+    width: int | None
 
     def check(self) -> None:
         """Raise UsageError for what is not known, or does not go together."""
@@ -173,6 +176,7 @@ def command(
         differing,
         arguments,
         options.use_color(color),
+        table_width(),
     )
     view.check()
     query = choice.query(
@@ -185,7 +189,7 @@ def command(
     launched = Launch(workgroup, lds)
     rows = (replace(row, launch=launched) for row in _rows(reading))
     for text in options.in_blocks(_render(rows, view)):
-        options.write(text)
+        options.write(fitted(text) if view.format == "text" else text)
     tell_each(problems)
     whole = not problems
     if whole and not reading.listed and (choice.restricts or view.compare):
@@ -261,9 +265,9 @@ def _listed(rows: Iterable[KernelRow], view: View) -> Iterator[str]:
     elif view.arguments:
         yield "\n".join(map(kernel_table.arguments, rows)) or "no kernels\n"
     elif view.sorts:
-        yield kernel_table.ranking(list(rows))
+        yield kernel_table.ranking(list(rows), view.width)
     else:
-        yield from kernel_table.tables(rows)
+        yield from kernel_table.tables(rows, view.width)
 
 
 def _grouped(rows: Iterator[KernelRow], view: View) -> Iterator[str]:
@@ -271,7 +275,7 @@ def _grouped(rows: Iterator[KernelRow], view: View) -> Iterator[str]:
 
     found = families.groups(rows)
     if view.format == "text":
-        yield kernel_groups.families(found)
+        yield kernel_groups.families(found, view.width)
     else:
         yield from _for_programs(kernel_groups.family_values(found), view)
 
@@ -286,7 +290,7 @@ def _compared(rows: list[KernelRow], view: View) -> Iterator[str]:
     shown = shown[: view.top]
     if view.format == "text":
         style = Style(color=view.color)
-        yield kernel_groups.comparison(shown, targets, style, found)
+        yield kernel_groups.comparison(shown, targets, style, found, view.width)
     else:
         yield from _for_programs(kernel_groups.comparison_values(shown, targets), view)
 

@@ -66,13 +66,27 @@ class Reporting:
 
 def fitted(text: str) -> str:
     """Lines as wide as the terminal. A log keeps them whole: they can be searched."""
-    if not sys.stdout.isatty():
+    width = terminal_width()
+    if width is None:
         return text
-    import shutil  # noqa: PLC0415
-
     from kinspect.render.style import wrapped  # noqa: PLC0415
 
-    return wrapped(text, shutil.get_terminal_size().columns)
+    return wrapped(text, width)
+
+
+def terminal_width() -> int | None:
+    """The columns of the terminal; None in a log, whose lines have no end."""
+    if not sys.stdout.isatty():
+        return None
+    import shutil  # noqa: PLC0415
+
+    return shutil.get_terminal_size().columns
+
+
+def table_width() -> int | None:
+    """The same for a table that is indented by two."""
+    width = terminal_width()
+    return None if width is None else max(width - 2, 1)
 
 
 _OPTIONS = (

@@ -9,7 +9,7 @@ from kinspect.disassembly import Disassembled, Function, Instruction, Kind, kind
 from kinspect.disassembly.calls import Leads
 from kinspect.disassembly.statistics import Foreign, Statistics, called
 from kinspect.names import demangle, escape
-from kinspect.render.style import narrow_table
+from kinspect.render.style import fitting_table
 from kinspect.render.words import count
 
 #: the columns of the table, by what is counted in them
@@ -129,14 +129,19 @@ def _head(one: Disassembled, function: Function) -> dict[str, Any]:
 # --- statistics ---------------------------------------------------------------------------
 
 
-def table(one: Disassembled, rows: Sequence[Statistics], sibling: str | None) -> str:
+def table(
+    one: Disassembled,
+    rows: Sequence[Statistics],
+    sibling: str | None,
+    width: int | None = None,
+) -> str:
     """A row for each function of a code object, and what an older processor lacks."""
     rows = sorted(rows, key=lambda row: (not row.function.kernel, row.function.names))
     place = f"{escape(one.path)}   bundle {one.bundle}, {_targets(one)}"
     named = [(row, _name(row.function)) for row in rows]
     if len(rows) > 1:
         named.append((_sum(rows), "in all"))
-    text = _text(f"{place}, {_number(_counts(rows))}", named, sibling)
+    text = _text(f"{place}, {_number(_counts(rows))}", named, sibling, width)
     if one.left_out:
         functions = count(one.left_out, "function")
         text += f"  not counted: {functions} that nothing here calls, unless by a pointer\n"
@@ -161,7 +166,12 @@ def _number(counts: tuple[int, int]) -> str:
     return ", ".join([*told, count(functions, "function")] if functions else told)
 
 
-def _text(head: str, named: Sequence[tuple[Statistics, str]], sibling: str | None) -> str:
+def _text(
+    head: str,
+    named: Sequence[tuple[Statistics, str]],
+    sibling: str | None,
+    width: int | None,
+) -> str:
     """A table, whose last row says what is new in all of them."""
     rows = [row for row, _ in named]
     kinds = [k for k in COLUMNS if k is not Kind.UNDECODED or any(r.kinds[k] for r in rows)]
@@ -169,7 +179,7 @@ def _text(head: str, named: Sequence[tuple[Statistics, str]], sibling: str | Non
     if sibling is not None:
         headers.append(f"not {sibling}")
     lines = [[*_cells(row, kinds), name] for row, name in named]
-    text = narrow_table(lines, [*headers, "kernel"], {"kernel"})
+    text = fitting_table(lines, [*headers, "kernel"], {"kernel"}, width)
     return "\n  ".join([head, *text, *_new(rows[-1:], sibling)]) + "\n"
 
 
@@ -191,13 +201,13 @@ class Totals:
         here, before_ = _counts(rows), self._functions.get(key, (0, 0))
         self._functions[key] = here[0] + before_[0], here[1] + before_[1]
 
-    def text(self) -> Iterator[str]:
+    def text(self, width: int | None = None) -> Iterator[str]:
         for (target, sibling), row in self._found.items():
             number = self._numbers[target, sibling]
             if number > 1:
                 functions = _number(self._functions[target, sibling])
                 head = f"{target} in all: {count(number, 'code object')}, {functions}"
-                yield "\n" + _text(head, [(row, "in all")], sibling)
+                yield "\n" + _text(head, [(row, "in all")], sibling, width)
 
 
 def _cells(row: Statistics, kinds: Sequence[Kind]) -> list[str]:

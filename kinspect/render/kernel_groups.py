@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from kinspect.names import demangle, escape
 from kinspect.render.kernel_table import FIELDS
-from kinspect.render.style import Style, narrow_table
+from kinspect.render.style import Style, fitting_table
 from kinspect.render.words import count, size
 from kinspect.resources import comparing
 from kinspect.resources.comparing import Comparison
@@ -17,7 +17,7 @@ from kinspect.resources.rows import KernelRow
 _COMPARED: Final = FIELDS | {"max_flat_workgroup_size": "workgroup", "occupancy": "waves"}
 
 
-def families(groups: Iterable[Group]) -> str:
+def families(groups: Iterable[Group], width: int | None = None) -> str:
     """A table for each target of each binary; spans where kernels are not alike."""
     blocks = []
     for (path, target), members in groupby(groups, key=lambda g: (g.path, g.target)):
@@ -42,7 +42,8 @@ def families(groups: Iterable[Group]) -> str:
         kernels = count(sum(group.kernels for group in found), "kernel")
         number = count(len(found), "family")
         head = f"{escape(path)}   {escape(target)}, {kernels} in {number}"
-        blocks.append("\n  ".join([head, *narrow_table(lines, headers, {"family"})]))
+        table = fitting_table(lines, headers, {"family"}, width)
+        blocks.append("\n  ".join([head, *table]))
     return "\n\n".join(blocks) + "\n" if blocks else "no kernels\n"
 
 
@@ -57,6 +58,7 @@ def comparison(
     targets: Sequence[str],
     style: Style,
     every: Sequence[Comparison],
+    width: int | None = None,
 ) -> str:
     """One row for each kernel that was found; the head is for `every` one there is.
 
@@ -79,12 +81,8 @@ def comparison(
     head = f"{order}   {', '.join(facts)}"
     if not lines:
         return f"{head}\n"
-    return (
-        "\n  ".join(
-            [head, *narrow_table(lines, [*_COMPARED.values(), "kernel"], {"kernel"})]
-        )
-        + "\n"
-    )
+    headers = [*_COMPARED.values(), "kernel"]
+    return "\n  ".join([head, *fitting_table(lines, headers, {"kernel"}, width)]) + "\n"
 
 
 def _cell(one: Comparison, name: str, style: Style) -> str:

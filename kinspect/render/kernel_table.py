@@ -1,13 +1,14 @@
 """Kernels and their resources as tables, one a code object."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
+from types import MappingProxyType
 from typing import Final
 
 from kinspect.formats.agreement import described
 from kinspect.formats.metadata import Kernel, KernelWithArguments
 from kinspect.names import escape
-from kinspect.render.style import narrow_table
+from kinspect.render.style import fitting_table, narrow_table
 from kinspect.render.words import count
 from kinspect.resources.occupancy import Occupancy
 from kinspect.resources.rows import KernelRow
@@ -26,11 +27,13 @@ FIELDS: Final = {
 }
 _OTHERS: Final = ("workgroup", "occupancy", "code")
 
+#: columns of places, where there are none
+_NOWHERE: Final[Mapping[str, Callable[[KernelRow], str]]] = MappingProxyType({})
 #: how many kernels with contradictions are told in full
 _TOLD: Final = 5
 
 
-def tables(rows: Iterable[KernelRow]) -> Iterator[str]:
+def tables(rows: Iterable[KernelRow], width: int | None = None) -> Iterator[str]:
     """A table for each code object, as the rows come; its kernels by name."""
     first = True
     for (path, bundle, target), group in groupby(
@@ -39,14 +42,14 @@ def tables(rows: Iterable[KernelRow]) -> Iterator[str]:
         kernels = sorted(group, key=lambda row: row.name)
         number = count(len(kernels), "kernel")
         head = f"{escape(path)}   bundle {bundle}, {escape(target)}, {number}"
-        text = "\n  ".join([head, *_table(kernels), *_notes(kernels)])
+        text = "\n  ".join([head, *_table(kernels, width), *_notes(kernels)])
         yield f"{text}\n" if first else f"\n{text}\n"
         first = False
     if first:
         yield "no kernels\n"
 
 
-def ranking(rows: Sequence[KernelRow]) -> str:
+def ranking(rows: Sequence[KernelRow], width: int | None = None) -> str:
     """One table of kernels from anywhere, in their order."""
     places: dict[str, Callable[[KernelRow], str]] = {
         "target": lambda row: escape(row.target),
@@ -56,20 +59,21 @@ def ranking(rows: Sequence[KernelRow]) -> str:
         places["binary"] = lambda row: escape(row.path)
     if not rows:
         return "no kernels\n"
-    return "\n".join([*_table(rows, places), *_notes(rows)]) + "\n"
+    return "\n".join([*_table(rows, width, places), *_notes(rows)]) + "\n"
 
 
 def _table(
-    rows: Sequence[KernelRow], places: dict[str, Callable[[KernelRow], str]] | None = None
+    rows: Sequence[KernelRow],
+    width: int | None,
+    places: Mapping[str, Callable[[KernelRow], str]] = _NOWHERE,
 ) -> list[str]:
-    places = places or {}
     lines = [
         [*_cells(row), *(place(row) for place in places.values()), escape(row.demangled)]
         for row in rows
     ]
     headers = [*FIELDS.values(), *_OTHERS, *places, "kernel"]
     left = {"occupancy", *places, "kernel"}
-    return narrow_table(lines, headers, left)
+    return fitting_table(lines, headers, left, width)
 
 
 def _cells(row: KernelRow) -> Iterator[str]:

@@ -46,6 +46,60 @@ def narrow_table(
     return _laid_out([headers, *rows], (), align)
 
 
+def fitting_table(
+    rows: Sequence[Sequence[str]],
+    headers: Sequence[str],
+    left: Collection[str],
+    width: int | None,
+) -> list[str]:
+    """The same as wide as there is room, if that can be; None: as wide as it gets.
+
+    Columns that say the same in all rows go into a line at the end. Then the last column,
+    of names, gets lines of its own before the numbers, and these more than one, if need be.
+    """
+    lines = narrow_table(rows, headers, left)
+    if width is None or max(map(_length, lines)) <= width:
+        return lines
+    *columns, names = zip(*rows, strict=True)
+    alike = [_alike(column) for column in columns]
+    kept = [number for number, one in enumerate(alike) if not one]
+    told = [f"{headers[n]} {columns[n][0]}" for n, one in enumerate(alike) if one]
+    note = wrapped(f"all alike: {', '.join(told)}", width).split("\n") if told else []
+    numbers = [[row[n] for n in kept] for row in rows]
+    short = [headers[n] for n in kept]
+    whole = [[*row, name] for row, name in zip(numbers, names, strict=True)]
+    lines = narrow_table(whole, [*short, headers[-1]], left)
+    if max(map(_length, lines)) > width:
+        tables = []
+        for group in _groups([short, *numbers], width):
+            some = [[row[n] for n in group] for row in numbers]
+            tables.append(narrow_table(some, [short[n] for n in group], left))
+        heads, *rest = zip(*tables, strict=True) if tables else [(), *[()] * len(names)]
+        lines = list(heads)
+        for name, parts in zip(names, rest, strict=True):
+            lines += [*wrapped(name, width).split("\n"), *parts]
+    return [*lines, *note]
+
+
+def _groups(rows: Sequence[Sequence[str]], width: int) -> list[list[int]]:
+    """Numbers of columns that fit into a line together."""
+    groups: list[list[int]] = []
+    room = 0
+    for number, column in enumerate(zip(*rows, strict=True)):
+        need = max(map(_length, column)) + 2
+        if need > room or not groups:
+            groups.append([])
+            room = width + 2
+        groups[-1].append(number)
+        room -= need
+    return groups
+
+
+def _alike(column: Sequence[str]) -> bool:
+    """Whether a column needs no lines: of one row, if it says nothing."""
+    return len(set(column)) == 1 and (len(column) > 1 or column[0] in {"0", "-"})
+
+
 def _laid_out(
     rows: Sequence[Sequence[str]], headers: Sequence[str], align: Sequence[str]
 ) -> list[str]:

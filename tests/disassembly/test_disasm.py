@@ -592,6 +592,24 @@ x.co   bundle 0, gfx950, 1 kernel
     )
 
 
+def test_statistics_fit_into_a_narrow_terminal(kinspect, many, monkeypatch):
+    many(MANY)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    lines = kinspect("disasm", "--stats", "x.co").out.splitlines()
+    assert lines[1:6] == [
+        "  all  MFMA  VALU  SALU  VMEM  SMEM  LDS  flat  scratch  waits  branches  other",
+        "  not gfx942",
+        "  foo(int*)",
+        "   12     1     1     1     2     1    1     1        1      1         1      1",
+        "           3",
+    ]
+    assert lines[-2:] == [
+        "  something else to gfx942: v_mfma_f32_4x4x4_16b_f16 1 (v_mfma_f32_4x4x4f16",
+        "    there)",
+    ]
+
+
 def test_code_objects_for_a_target_are_added_up(kinspect, many, tmp_path):
     many(MANY)
     (tmp_path / "y.co").write_bytes((tmp_path / "x.co").read_bytes())

@@ -77,6 +77,56 @@ lib.so   bundle 0, gfx942, 3 kernels
     )
 
 
+@pytest.fixture
+def narrow(monkeypatch):
+    """A terminal of 60 columns."""
+    monkeypatch.setattr("kinspect.cli.reporting.terminal_width", lambda: 60)
+
+
+def test_a_table_fits_into_a_narrow_terminal(run, lib, narrow):
+    """What is alike is told once; names that still are too long have lines of their own."""
+    assert (
+        run("-t", "gfx942", "lib.so")
+        == """\
+lib.so   bundle 0, gfx942, 3 kernels
+  VGPR   LDS  spills  workgroup  occupancy
+  void foo<float>(float*)
+    32     0       7       1024  8/8
+  void foo<int>(int*)
+   128  2048       -       1024  4/8 VGPR
+  ns::bar(int)
+    40     0       -     16x8x1  8/8
+  all alike: AGPR -, SGPR 12, scratch 0, kernarg 8, SGPR
+    spills -, wave 64, code 4
+"""
+    )
+
+
+def test_a_single_kernel_in_a_narrow_terminal(run, lib, narrow):
+    """What says nothing is told once: 0, or that it is not known."""
+    text = run("-t", "gfx942", "-k", "ns::bar*", "lib.so")
+    _, *lines = text.splitlines()
+    assert lines[-2:] == [
+        "  all alike: AGPR -, LDS 0, scratch 0, spills -, SGPR spills",
+        "    -",
+    ]
+    assert lines[0].split()[:3] == ["VGPR", "SGPR", "kernarg"]
+    assert lines[1] == "  ns::bar(int)"
+    assert lines[2].split()[:3] == ["40", "12", "8"]
+
+
+@pytest.mark.parametrize(
+    "view", [["--sort", "vgpr"], ["--group"], ["--compare", "gfx942,gfx950"]]
+)
+def test_other_tables_fit_too(run, lib, narrow, view):
+    assert max(map(len, run(*view, "lib.so").splitlines())) <= 60
+
+
+def test_what_programs_read_is_never_broken(run, lib, narrow):
+    for form in ("jsonl", "csv"):
+        assert max(map(len, run("--format", form, "lib.so").splitlines())) > 60
+
+
 def test_a_ranking_is_one_table(run, lib):
     lines = run("--sort", "-vgpr", "--top", "3", "lib.so").splitlines()
     assert [line.split()[0] for line in lines] == ["VGPR", "130", "128", "40"]
