@@ -1,6 +1,7 @@
 """Names from a file, made fit to read."""
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
@@ -62,10 +63,15 @@ def plain_kernel(name: str) -> str:
     A static kernel goes by `_ZL3fooPi.intern.<hash>` on the device, `_ZL3fooPi` on the
     host; the hash is of paths and options, so that it differs from machine to machine.
     """
-    # nearly all names have neither, and a search for text is far cheaper
-    if ".intern." in name or ".static." in name:
-        return _INTERN.sub("", name)
-    return name
+    # nearly all names have no dot, and names are long
+    return _INTERN.sub("", name) if "." in name else name
+
+
+def plain_kernels(names: Iterable[str]) -> set[str]:
+    """The plain names of many kernels."""
+    found = set(names)
+    hashed = {name for name in found if "." in name}
+    return found - hashed | set(map(plain_kernel, hashed)) if hashed else found
 
 
 _STUB: Final = "__device_stub__"

@@ -301,3 +301,16 @@ def test_a_digit_in_place_of_a_first_letter_is_part_of_the_length():
     shapes.add("_Z3abcv", names.ROOM, parser.fixed)
     assert shapes.has("_Z3axyv", names.ROOM)
     assert not shapes.has("_Z31bcv", names.ROOM)
+
+
+def test_kernels_go_by_their_names_without_the_hash_of_a_unit() -> None:
+    given = {
+        "_ZL3fooPi.intern.0a1b": "_ZL3fooPi",
+        "_ZL3fooPi.static.0a1b": "_ZL3fooPi",
+        "_Z3fooPi": "_Z3fooPi",
+        "kernel.intern.x.y": "kernel.intern.x.y",  # no hash at its end
+        "a.b": "a.b",
+    }
+    assert {name: names.plain_kernel(name) for name in given} == given
+    assert names.plain_kernels(given) == set(given.values())
+    assert names.plain_kernels(["one", "one"]) == {"one"}

@@ -1,13 +1,13 @@
 """Rules on what the host registers, against what the device code has."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from kinspect.checks.finding import finding
 from kinspect.loader import Unit, coverage, units
 from kinspect.model import Binary, CodeObject, Finding, Severity
-from kinspect.names import brief, demangle, kernels_of_stubs, plain_kernel
+from kinspect.names import brief, demangle, kernels_of_stubs, plain_kernel, plain_kernels
 from kinspect.policy import Policy
 from kinspect.target import TargetID
 
@@ -134,7 +134,7 @@ def _elsewhere(
     """Kernels that are there for some processors, and for none of a required target."""
     for target in policy.required:
         found = [coverage(unit, target, policy.runtime) for unit in units(binary)]
-        names = {plain_kernel(name) for one in found for name in one.kernels}
+        names = plain_kernels(set().union(*[one.kernels for one in found]))
         others = sorted(one for one in proven if names.isdisjoint(one))
         if others and names and not any(one.missing for one in found):
             yield finding(
@@ -238,7 +238,7 @@ def evidence(binary: Binary) -> Evidence | None:
         return None
     names = _kernel_names(objects)
     proven = names & {name for candidates in _proven(binary) for name in candidates}
-    named = {plain_kernel(name) for name in binary.registration.kernels} & names - proven
+    named = plain_kernels(binary.registration.kernels) & names - proven
     unseen = names - proven - named
     return Evidence(*(tuple(sorted(found)) for found in (proven, named, unseen)))
 
@@ -272,9 +272,10 @@ def _variables(found: CodeObject) -> set[str]:
     return {plain_kernel(name) for name in found.variables}
 
 
-def _kernel_names(objects: list[CodeObject]) -> set[str]:
-    names = {name for one in objects for name in one.kernels}
-    return {plain_kernel(name) for name in names}
+def _kernel_names(objects: Iterable[CodeObject]) -> set[str]:
+    # code objects for other targets of a bundle mostly share one tuple of names
+    distinct = {id(one.kernels): one.kernels for one in objects}
+    return plain_kernels(set().union(*distinct.values()))
 
 
 def _readable(binary: Binary) -> list[CodeObject] | None:

@@ -12,7 +12,7 @@ from typing import Final
 
 from kinspect.hosts.host import Host
 from kinspect.model import Bundle, CodeObject, Registration
-from kinspect.names import kernels_of_stubs, plain_kernel
+from kinspect.names import kernels_of_stubs, plain_kernels
 from kinspect.view import View, bytes_of, decode
 
 #: an Itanium-mangled name among NUL-terminated text
@@ -63,7 +63,7 @@ def unnamed(host: Host) -> tuple[str, ...]:
 
 def _unnamed(host: Host) -> Iterator[str]:
     """Each once."""
-    known = {plain_kernel(name) for name in host.registration.kernels}
+    known = plain_kernels(host.registration.kernels)
     candidates = kernels_of_stubs(tuple(sorted(host.stubs)))
     left = [names for names in candidates if known.isdisjoint(names)]
     wanted = {name.encode("utf-8", "surrogateescape") for names in left for name in names}
