@@ -4,7 +4,7 @@ Bundles have no names. Two of them are the same one if they share more kernels w
 other than with any other; a kernel moved if it is not where its bundle went.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from kinspect.diff.model import Move
@@ -38,11 +38,13 @@ def label(unit: UnitRecord) -> str:
 
 def _homes(units: Sequence[UnitRecord]) -> dict[str, int]:
     """The bundle of each kernel that is in one only."""
-    found: dict[str, list[int]] = defaultdict(list)
+    found: dict[str, int] = {}
+    several: set[str] = set()
     for at, unit in enumerate(units):
-        for name in unit.kernels:
-            found[name].append(at)
-    return {name: places[0] for name, places in found.items() if len(places) == 1}
+        kernels = unit.kernels
+        several |= found.keys() & kernels
+        found |= dict.fromkeys(kernels, at)
+    return {name: at for name, at in found.items() if name not in several}
 
 
 def _pairs(shared: Counter[tuple[int, int]]) -> dict[int, int]:

@@ -1,9 +1,11 @@
 """What two snapshots have not in common."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
 
 from kinspect.errors import TargetError
 from kinspect.snapshot.matching import pairs
@@ -71,26 +73,27 @@ def _told(old: BinaryRecord | None, new: BinaryRecord | None) -> bool:
 
 
 def _change(old: BinaryRecord, new: BinaryRecord) -> Change:
-    before = {target: _copies(old, target) for target in old.targets}
-    after = {target: _copies(new, target) for target in old.targets}
-    lost = [t for t in old.targets if _serving(old, t) and not _serving(new, t)]
+    before = {target: _Held(old, target) for target in old.targets}
+    after = {target: _Held(new, target) for target in old.targets}
+    lost = [t for t in old.targets if before[t].units and not after[t].units]
     lost += [t for t in old.bitcode if t not in lost and t not in new.bitcode]
     both = [target for target in old.targets if target not in lost]
+    kernels = [_of_target(before, after, target) for target in both]
     return Change(
         old,
         new,
         lost_targets=tuple(sorted(lost)),
         thinned_targets={
-            target: (_serving(new, target), len(new.units))
+            target: (len(after[target].units), len(new.units))
             for target in both
-            if _thinned(old, new, target)
+            if _thinned(old, new, len(before[target].units), len(after[target].units))
         },
         new_targets=tuple(t for t in new.targets if not _known(old, t)),
-        lost_kernels=_lists({t: _lost(before, after, t) for t in both}),
-        new_kernels=_lists({t: after[t].keys() - before[t].keys() for t in both}),
+        lost_kernels=_lists({one.target: one.lost for one in kernels}),
+        new_kernels=_lists({one.target: one.new for one in kernels}),
         lost_functions=_lists(_more_functions(old, new, both)),
         new_functions=_lists(_more_functions(new, old, both)),
-        resources=tuple(c for target in both for c in _resources(old, new, target)),
+        resources=tuple(change for one in kernels for change in one.changes),
     )
 
 
@@ -113,51 +116,114 @@ def _kernels(unit: UnitRecord, target: str) -> AbstractSet[str] | None:
     return set.intersection(*sets)
 
 
-def _serving(binary: BinaryRecord, target: str) -> int:
-    """How many units have code for a target."""
-    return sum(_kernels(unit, target) is not None for unit in binary.units)
+class _Held:
+    """The kernels that a binary has for a target."""
+
+    def __init__(self, binary: BinaryRecord, target: str) -> None:
+        found = (_kernels(unit, target) for unit in binary.units)
+        #: of each unit that has code for it
+        self.units = [one for one in found if one is not None]
+        self._own = [u.targets[target].kernels for u in binary.units if target in u.targets]
+
+    @cached_property
+    def counts(self) -> Counter[str]:
+        """In how many units each kernel is: a static one may be in several."""
+        return Counter(chain.from_iterable(self.units))
+
+    def merged(self) -> "_Merged":
+        names: set[str] = set()
+        several: set[str] = set()
+        for kernels in self.units:
+            several |= names & kernels
+            names.update(kernels)
+        rows: dict[str, Resources] = {}
+        for own in self._own:
+            rows.update(own)
+        each: dict[str, list[Resources]] = {name: [] for name in several}
+        for own in self._own if several else ():
+            for name in several & own.keys():
+                each[name].append(own[name])
+        again = chain.from_iterable(several & kernels for kernels in self.units)
+        return _Merged(names, rows, Counter(again), each)
+
+
+@dataclass(frozen=True, slots=True)
+class _Merged:
+    """The kernels of all units together."""
+
+    names: AbstractSet[str]
+    #: of code by the name of the target; of a kernel that is in several, the last one's
+    rows: Mapping[str, Resources]
+    #: of those that are in several units: in how many, and what they take in each
+    several: Mapping[str, int]
+    each: Mapping[str, list[Resources]]
+
+    def rows_of(self, kernel: str) -> list[Resources]:
+        """What it takes in each unit, the least first."""
+        return sorted(self.each.get(kernel) or [self.rows[kernel]], key=_rank)
+
+
+@dataclass(frozen=True, slots=True)
+class _OfTarget:
+    """What changed in the kernels for one target."""
+
+    target: str
+    lost: Collection[str] = ()
+    new: Collection[str] = ()
+    changes: Sequence[ResourceChange] = ()
+
+
+def _of_target(
+    before: Mapping[str, _Held], after: Mapping[str, _Held], target: str
+) -> _OfTarget:
+    old, new = before[target].merged(), after[target].merged()
+    thinned = {
+        name
+        for name, count in old.several.items()
+        if count > new.several.get(name, 1) and _fewer(before, after, target, name)
+    }
+    changed = (old.several.keys() | new.several) & old.rows.keys() & new.rows.keys()
+    if old.rows != new.rows:  # nearly always the same, and fast to find out
+        rows = new.rows
+        changed |= {n for n, row in old.rows.items() if rows.get(n, row) != row}
+    return _OfTarget(
+        target,
+        (old.names - new.names) | (thinned & new.names),
+        new.names - old.names,
+        [
+            ResourceChange(target, name, mine, theirs)
+            for name in sorted(changed)
+            # where fewer units have it, too
+            for mine, theirs in zip(old.rows_of(name), new.rows_of(name), strict=False)
+            if differ(mine, theirs)
+        ],
+    )
 
 
 def _known(binary: BinaryRecord, target: str) -> bool:
-    return bool(_serving(binary, target)) or target in binary.bitcode
+    served = any(_kernels(unit, target) is not None for unit in binary.units)
+    return served or target in binary.bitcode
 
 
-def _copies(binary: BinaryRecord, target: str) -> Counter[str]:
-    """In how many units each kernel is there: a static one may be in several."""
-    sets = [_kernels(unit, target) or () for unit in binary.units]
-    return Counter(name for one in sets for name in one)
-
-
-def _thinned(old: BinaryRecord, new: BinaryRecord, target: str) -> bool:
+def _thinned(old: BinaryRecord, new: BinaryRecord, before: int, after: int) -> bool:
     """Whether more units than before lack a target: one that was lost, or a new one.
 
     A new unit counts where all of the old ones had it.
     """
-    before, after = _serving(old, target), _serving(new, target)
     lacked, lack = len(old.units) - before, len(new.units) - after
     return bool(before) and lack > lacked and (not lacked or after < before)
 
 
-def _lost(
-    before: Mapping[str, Counter[str]], after: Mapping[str, Counter[str]], target: str
-) -> Iterator[str]:
-    """Kernels that are gone, or that fewer units have than is so for other targets.
+def _fewer(
+    before: Mapping[str, _Held], after: Mapping[str, _Held], target: str, name: str
+) -> bool:
+    """Whether fewer units have a kernel than is so for other targets.
 
-    Where a kernel is in fewer units on every target alike, a unit that shared it went.
+    Where it is in fewer units on every target alike, a unit that shared it went.
     """
-    for name, count in before[target].items():
-        fewer = count - after[target][name]
-        if fewer <= 0:
-            continue
-        if not after[target][name] or fewer > _least(before, after, name):
-            yield name
-
-
-def _least(
-    before: Mapping[str, Counter[str]], after: Mapping[str, Counter[str]], name: str
-) -> int:
-    """How many units lost a kernel on every target alike."""
-    return min(before[t][name] - after[t][name] for t in before if before[t][name])
+    gone = {t: before[t].counts[name] - after[t].counts[name] for t in before}
+    least = min(gone[t] for t in before if before[t].counts[name])
+    return gone[target] > max(least, 0)
 
 
 def _more_functions(
@@ -176,19 +242,6 @@ def _lists(found: Mapping[str, Iterable[str]]) -> Lists:
     return {target: names for target, names in sorted(sorted_.items()) if names}
 
 
-def _resources(
-    old: BinaryRecord, new: BinaryRecord, target: str
-) -> Iterator[ResourceChange]:
-    before, after = _rows(old, target), _rows(new, target)
-    for name in sorted(before.keys() & after.keys()):
-        if before[name] == after[name]:
-            continue
-        rows = sorted(before[name], key=_rank), sorted(after[name], key=_rank)
-        for mine, theirs in zip(*rows, strict=False):  # where fewer units have it too
-            if differ(mine, theirs):
-                yield ResourceChange(target, name, mine, theirs)
-
-
 def differ(old: Resources, new: Resources) -> bool:
     """Whether a kernel takes more or less, by what both snapshots know."""
     if old == new or UNKNOWN in (old, new):
@@ -196,15 +249,6 @@ def differ(old: Resources, new: Resources) -> bool:
     if old.occupancy is None or new.occupancy is None:  # an older snapshot
         return old._replace(occupancy=None) != new._replace(occupancy=None)
     return True
-
-
-def _rows(binary: BinaryRecord, target: str) -> dict[str, list[Resources]]:
-    rows: dict[str, list[Resources]] = {}
-    for unit in binary.units:
-        if target in unit.targets:
-            for name, row in unit.targets[target].kernels.items():
-                rows.setdefault(name, []).append(row)
-    return rows
 
 
 def _rank(row: Resources) -> list[int]:
