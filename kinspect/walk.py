@@ -36,6 +36,7 @@ from kinspect.model import (
     Fault,
     Form,
     Linkage,
+    Registration,
     Unreadable,
 )
 from kinspect.sources import is_archive
@@ -86,18 +87,21 @@ def read_binary(
     code_objects: bool = True,
     opener: Opener | None = None,
     jobs: int = 1,
+    judged: bool = True,
 ) -> Binary | None:
     """Read a binary; None where the bytes are no binary that kinspect knows.
 
     Without `code_objects`, only entries are listed, and of a compressed bundle only
     the head is inflated. `opener` reads the code objects in place of the usual reader.
-    `jobs` is the number of processes that may read a large one.
+    `jobs` is the number of processes that may read a large one. For who only compares and
+    has nothing `judged`, checksums are not computed, nor is looked for what the host
+    registers.
     """
     if code_objects and opener is None:
         from kinspect.formats import code_object  # noqa: PLC0415  # not for a listing
 
         opener = code_object.Parser(limits).parse
-    reader = Reader(limits, opener if code_objects else None, jobs)
+    reader = Reader(limits, opener if code_objects else None, jobs, judges=judged)
     try:
         return _read(view, reader)
     except FormatError as error:
@@ -175,7 +179,7 @@ def _read(view: View, reader: Reader) -> Binary | None:
         unreadable=(*walk.host.unreadable, *walk.unreadable),
         needed=walk.host.needed,
         stubs=tuple(sorted(walk.host.stubs)),
-        registration=registered.completed(walk.host, bundles),
+        registration=walk.registration(bundles),
         kpack=tuple(walk.kpack),
         hollow=walk.hollow,
         idle=idle,
@@ -283,6 +287,11 @@ class _Walk:
             return Linkage.PER_TU
         return self.host.linkage
 
+    def registration(self, bundles: tuple[Bundle, ...]) -> Registration:
+        if not self.reader.judges:
+            return self.host.registration
+        return registered.completed(self.host, bundles)
+
     # --- what the wrappers point at ---------------------------------------------------
 
     def _targets(self) -> list[View]:
@@ -349,8 +358,8 @@ class _Walk:
                 yield one
 
     def _register(self) -> None:
-        """Find out what the host registers, where code objects are opened as well."""
-        if self.reader.opens:
+        """Find out what the host registers, where anything is held against it."""
+        if self.reader.judges:
             host = self.host.registered()
             found = replace(host.registration, unnamed=registered.unnamed(host))
             self.host = replace(host, registration=found)

@@ -256,6 +256,22 @@ def test_commands_tell_the_same(command: str) -> None:
     assert told[0] == told[1] != ""
 
 
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("name", ["deep_ep.baseline.json", "per_tu_both.so"])
+def test_a_diff_is_the_same(name: str, tmp_path: Path) -> None:
+    """Of two libraries, and of a library and a snapshot."""
+    whole = (SAMPLES / "bundle_ccob.hipfb").read_bytes()
+    (tmp_path / "three.hipfb").write_bytes(whole * 3)
+    for new in (SAMPLES, tmp_path / "three.hipfb"):
+        told = [
+            CliRunner().invoke(
+                cli, ["diff", "-v", "-j", jobs, str(SAMPLES / name), str(new)]
+            )
+            for jobs in ("1", "3")
+        ]
+        assert told[0].output == told[1].output != ""
+
+
 #: what is asked of sizes: all that needs other work
 SIZES = [
     ["--by", "binary,bundle,kernel", "--by", "part", "--format", "json", "--bytes"],

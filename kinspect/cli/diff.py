@@ -136,13 +136,15 @@ def _sides(
 ) -> tuple[Side, Side]:
     """Both sides, read at the same time."""
     if jobs < 2 or not (_is_large(old) and _is_large(new)):
-        return _side(old, limits, exclude), _side(new, limits, exclude)
-    later = Later(lambda: _tried(new, limits, exclude))
-    first = _side(old, limits, exclude)
+        return _side(old, limits, exclude, jobs), _side(new, limits, exclude, jobs)
+    recorded = snapshot.is_snapshot(old) or snapshot.is_snapshot(new)  # and soon read
+    half = jobs if recorded else (jobs + 1) // 2
+    later = Later(lambda: _tried(new, limits, exclude, half))
+    first = _side(old, limits, exclude, half)
     try:
         second = later.result()
     except Lost:  # no memory for both at once, perhaps
-        return first, _side(new, limits, exclude)
+        return first, _side(new, limits, exclude, jobs)
     if isinstance(second, KinspectError):
         raise second
     return first, second
@@ -156,18 +158,22 @@ def _is_large(path: str) -> bool:
         return False
 
 
-def _tried(path: str, limits: Limits, exclude: tuple[str, ...]) -> Side | KinspectError:
+def _tried(
+    path: str, limits: Limits, exclude: tuple[str, ...], jobs: int
+) -> Side | KinspectError:
     try:
-        return _side(path, limits, exclude)
+        return _side(path, limits, exclude, jobs)
     except KinspectError as error:
         return error
 
 
-def _side(path: str, limits: Limits, exclude: tuple[str, ...]) -> Side:
+def _side(path: str, limits: Limits, exclude: tuple[str, ...], jobs: int) -> Side:
     if snapshot.is_snapshot(path):
         return Side(path, snapshot.load(path))
     problems: list[Unreadable] = []
-    taken = snapshot.take([path], limits=limits, exclude=exclude, problems=problems)
+    taken = snapshot.take(
+        [path], limits=limits, exclude=exclude, problems=problems, jobs=jobs
+    )
     return Side(label(path), taken, tuple(problems))
 
 

@@ -35,11 +35,13 @@ the sources. A name that ends in .gz is compressed; - is the standard output.
 )  # fmt: skip
 @options.exclude
 @options.limit
+@options.jobs
 def command(
     paths: tuple[Named, ...],
     output: str,
     exclude: tuple[str, ...],
     limits: tuple[str, ...],
+    jobs: int | None,
 ) -> None:
     """Record the targets, the kernels and their resources of each binary.
 
@@ -51,7 +53,11 @@ def command(
         raise UsageError(message)
     problems: list[Unreadable] = []
     taken = snapshot.take(
-        paths, limits=options.read_limits(limits), exclude=exclude, problems=problems
+        paths,
+        limits=options.read_limits(limits),
+        exclude=exclude,
+        problems=problems,
+        jobs=options.read_jobs(jobs),
     )
     errors = [f"{part.where}: {part.message}" for part in problems]
     if not taken.binaries and not errors:

@@ -84,6 +84,21 @@ class _Kernels:
     twice: tuple[str, ...]
     #: the kernels that the loader finds, by their rows of the loader's table
     launched: Launched
+    #: for each of the kernels, its record; of several with its name, the last
+    record_of: Sequence[int]
+    #: and the row of that record's descriptor in the table for linkers
+    described: Sequence[int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A code object with what its kernels take; kernels are in the order of their names."""
+
+    code_object: CodeObject
+    elf: Elf
+    kernels: Sequence[metadata.Kernel]
+    #: address and size of each descriptor, as `.dynsym` has them; None where it has none
+    descriptors: Sequence[tuple[int, int] | None]
 
 
 #: how many different tables are remembered: a bundle may hold two code objects for each
@@ -110,6 +125,26 @@ class Parser:
 
         What is wrong inside of one is told in its `faults`.
         """
+        return self._read(view, Detail.LAUNCH).code_object
+
+    def measured(self, view: View) -> Parsed:
+        """The same with the resources of the kernels, and not judged: none is `broken`.
+
+        Raises FormatError where the metadata can't be decoded, too.
+        """
+        found = self._read(view, Detail.RESOURCES)
+        if found.metadata.version is None:  # none, or what is wrong is a fault by now
+            records = metadata_records(found.elf, self._limits)
+            metadata.parse(records, self._limits, Detail.RESOURCES)
+        resources, rows = found.metadata.resources, found.named.described
+        places: Sequence[tuple[int, int] | None] = ()
+        if found.tables.linked is not None:
+            values, sizes = found.tables.linked.values, found.tables.linked.sizes
+            places = [None if r is None else (values[r], sizes[r]) for r in rows]
+        kernels = [resources[record] for record in found.named.record_of]
+        return Parsed(found.code_object, found.elf, kernels, places)
+
+    def _read(self, view: View, detail: Detail) -> "_Read":
         elf = open_elf(view, self._limits)
         linked = loading.linked(elf)
         flags = from_e_flags(elf.header.e_flags, elf.abi_version)
@@ -122,14 +157,14 @@ class Parser:
             if linked:
                 faults += loading.faults(elf, self._limits)
             records = metadata_records(elf, self._limits)
-            meta = metadata.parse(records, self._limits, Detail.LAUNCH)
+            meta = metadata.parse(records, self._limits, detail)
             tables = self._tables(elf)
         except LimitExceeded:
             raise  # not damaged: not judged
         except FormatError as error:
             faults.append(Fault(error.message, error.where))
         named = self._matched(tables, meta.kernels)
-        if tables.home is not None:
+        if tables.home is not None and detail is Detail.LAUNCH:
             processor = None if flags.target is None else machine_of(str(flags.target))
             found = self._launcher.broken(elf, processor, tables.home, meta, named.launched)
             broken = tuple(found)
@@ -138,7 +173,7 @@ class Parser:
             message = f"kernels listed twice: {', '.join(named.twice)}"
             faults.append(Fault(message, view.where()))
         linker = tables.found
-        return CodeObject(
+        one = CodeObject(
             flags=flags,
             e_flags=elf.header.e_flags,
             abi_version=elf.abi_version,
@@ -153,6 +188,7 @@ class Parser:
             linked=linked,
             faults=tuple(faults),
         )
+        return _Read(one, elf, meta, tables, named)
 
     def symbols(self, elf: Elf) -> Symbols:
         """What `.dynsym` says of kernels; raises FormatError."""
@@ -166,8 +202,8 @@ class Parser:
         found = self._names(dynamic)
         full = symbols.full(elf, self._limits)
         if full is None:
-            return _Tables(found, found, dynamic, stripped=True)
-        return _Tables(found, self._names(full), full)
+            return _Tables(found, found, dynamic, dynamic, stripped=True)
+        return _Tables(found, self._names(full), dynamic, full)
 
     def _names(self, table: SymbolTable) -> _Found:
         for known in self._found:
@@ -199,9 +235,22 @@ class _Tables:
     found: _Found | None = None
     #: `.symtab`, by which the loader goes
     loaded: _Found | None = None
+    #: `.dynsym` itself
+    linked: SymbolTable | None = None
     #: the loader's, or the other where there is none
     home: SymbolTable | None = None
     stripped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A code object, and what it was made of."""
+
+    code_object: CodeObject
+    elf: Elf
+    metadata: metadata.Metadata
+    tables: _Tables
+    named: _Kernels
 
 
 def parse(view: View, limits: Limits = DEFAULT) -> CodeObject:
@@ -222,10 +271,14 @@ def _match(
     launched = [row for row, (_, symbol) in enumerate(records) if symbol in descriptors]
     kernels = {names[row] for row in launched}
     twice = {name for name, count in Counter(names).items() if count > 1}
+    order = tuple(sorted(kernels))
+    last = dict(zip(names, range(len(names)), strict=True))
+    record_of = [last[name] for name in order]
+    linked = found.descriptors if found else {}
     return _Kernels(
         (found, loaded),
         records,
-        kernels=tuple(sorted(kernels)),
+        kernels=order,
         undescribed=tuple(sorted(set(names) - kernels)),
         unlisted=tuple(sorted(either - {symbol for _, symbol in records})),
         twice=tuple(sorted(twice)),
@@ -234,6 +287,8 @@ def _match(
             [rows[records[row][1]] for row in launched],
             [functions.get(records[row][0]) for row in launched],
         ),
+        record_of=record_of,
+        described=[linked.get(records[record][1]) for record in record_of],
     )
 
 

@@ -1,7 +1,8 @@
 """The kernels of a code object: metadata, descriptor and size of the code together."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from kinspect.errors import FormatError
 from kinspect.formats import code_object
@@ -12,6 +13,12 @@ from kinspect.formats.metadata import Detail, Kernel
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Unreadable
 from kinspect.view import View, wire
+
+#: address and size of a descriptor, as a symbol table has them
+Place = tuple[int, int]
+
+#: bytes for each descriptor up to which they lie together
+_SPARSE: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +58,39 @@ def measure(
         yield Measured(kernel, descriptor, code_sizes.get(kernel.name))
 
 
-def _descriptors(
-    elf: Elf, places: dict[str, tuple[int, int]]
-) -> Iterator[tuple[str, Descriptor]]:
+def _descriptors(elf: Elf, places: Mapping[str, Place]) -> Iterator[tuple[str, Descriptor]]:
     """Those that lie in a segment, as the loader puts them into memory."""
+    for name, place in places.items():
+        offset = _offset(elf, place)
+        if offset is not None:
+            yield name, elf.view.read(Descriptor, offset)
+
+
+def _offset(elf: Elf, place: Place) -> int | None:
+    """Where the descriptor at an address lies in the file; None for what is none."""
+    address, length = place
     size = wire(Descriptor).size
-    segments = [s for s in elf.segments if s.p_type == PT_LOAD]
-    for name, (address, length) in places.items():
-        for segment in segments:
-            inside = address - segment.p_vaddr
-            if length == size and 0 <= inside <= segment.p_filesz - size:
-                yield name, elf.view.read(Descriptor, segment.p_offset + inside)
-                break
+    for segment in elf.segments:
+        inside = address - segment.p_vaddr
+        if segment.p_type == PT_LOAD and 0 <= inside <= segment.p_filesz - size:
+            return segment.p_offset + inside if length == size else None
+    return None
+
+
+def descriptor_bytes(elf: Elf, places: Sequence[Place | None]) -> list[bytes | None]:
+    """The descriptors at some addresses, all at once where they lie together.
+
+    None where the loader would find none. Raises FormatError.
+    """
+    size = wire(Descriptor).size
+    known = [place for place in places if place is not None]
+    addresses = [address for address, length in known if length == size]
+    if addresses and len(addresses) == len(places):
+        low, high = min(addresses), max(addresses)
+        first, last = _offset(elf, (low, size)), _offset(elf, (high, size))
+        together = high - low <= _SPARSE * len(places)
+        if together and first is not None and last == first + high - low:
+            data = bytes(elf.view.bytes(first, last + size - first))
+            return [data[at - low : at - low + size] for at in addresses]
+    offsets = [None if place is None else _offset(elf, place) for place in places]
+    return [None if at is None else bytes(elf.view.bytes(at, size)) for at in offsets]

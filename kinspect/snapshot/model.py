@@ -2,8 +2,11 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import islice
+from operator import lt
 from pathlib import PurePath
 from typing import NamedTuple
 
@@ -71,7 +74,7 @@ class UnitRecord:
     @property
     def kernels(self) -> set[str]:
         """The names of its kernels, over all targets."""
-        return {name for one in self.targets.values() for name in one.kernels}
+        return set().union(*(one.kernels for one in self.targets.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,23 +122,25 @@ class Snapshot:
         return tuple(one for one in self.binaries if not one.referred)
 
 
-#: resources of the kernels of a code object, by kernel name; by `id()` of the code object
-Found = Mapping[int, Mapping[str, Resources]]
+@dataclass(frozen=True, slots=True)
+class Measured(CodeObject):
+    """A code object with what its kernels take."""
+
+    #: of each of `kernels`
+    resources: tuple[Resources, ...] = ()
 
 
 def sorted_(binaries: Iterable[BinaryRecord]) -> Snapshot:
     return Snapshot(tuple(sorted(binaries, key=lambda one: (one.artifact, one.path))))
 
 
-def record(
-    artifact: str, binary: Binary, found: Found | None = None, distribution: str = ""
-) -> BinaryRecord:
+def record(artifact: str, binary: Binary, distribution: str = "") -> BinaryRecord:
     """What a binary of an artifact (by its path, or an installed distribution) holds.
 
-    Units come in the order of their kernels: the order of objects on a link line is
-    nobody's business.
+    Only of `Measured` code objects it says what their kernels take. Units come in the
+    order of their kernels: the order of objects on a link line is nobody's business.
     """
-    recorded = [_unit(unit, found or {}) for unit in units(binary)]
+    recorded = map(_unit, units(binary))
     return BinaryRecord(
         distribution.replace(" ", "-") or _artifact_name(artifact),
         _inner_path(artifact, binary.path),
@@ -181,7 +186,7 @@ def _functions(binary: Binary) -> dict[str, frozenset[str]]:
     return {name: frozenset(found[name]) for name in sorted(found)}
 
 
-def _unit(unit: Unit, found: Found) -> UnitRecord:
+def _unit(unit: Unit) -> UnitRecord:
     entries: dict[str, list[Entry]] = {}
     for entry in unit.entries:
         if entry.size:
@@ -190,7 +195,7 @@ def _unit(unit: Unit, found: Found) -> UnitRecord:
     return UnitRecord(
         unit.bundles[0].form.value,
         sum(map(_stored, unit.bundles)),
-        {name: _target(entries[name], found) for name in sorted(entries)},
+        {name: _target(entries[name]) for name in sorted(entries)},
         unit.bundles[0].version,
         unit.bundles[0].method,
         unit.index,
@@ -204,32 +209,43 @@ def _stored(bundle: Bundle) -> int:
     return sum(sizes)
 
 
-def _target(entries: Iterable[Entry], found: Found) -> TargetRecord:
+def _target(entries: Sequence[Entry]) -> TargetRecord:
     """The code for a target: of one entry, or of several bare code objects."""
-    size = 0
-    abi_version: int | None = None
-    rows: list[tuple[str, Resources]] = []
-    for entry in entries:
-        size += entry.size
-        if isinstance(entry.code_object, CodeObject):
-            abi_version = entry.code_object.abi_version
-            known = found.get(id(entry.code_object), {})
-            rows += [(k, known.get(k, UNKNOWN)) for k in entry.code_object.kernels]
-    return TargetRecord(size, abi_version, _kernels(rows))
+    parts = [e.code_object for e in entries if isinstance(e.code_object, CodeObject)]
+    return TargetRecord(
+        sum(entry.size for entry in entries),
+        parts[-1].abi_version if parts else None,
+        _kernels(parts),
+    )
 
 
-def _kernels(rows: Iterable[tuple[str, Resources]]) -> dict[str, Resources]:
+def _kernels(parts: Iterable[CodeObject]) -> dict[str, Resources]:
     """By names that another build gives too.
 
     An RDC compile appends a hash of the build directory to static kernels; those that
     are then called alike are numbered by what they take.
     """
-    kernels: dict[str, Resources] = {}
+    names: list[str] = []
+    rows: list[Resources] = []
+    for one in parts:
+        names += _plain(one.kernels)
+        unknown = (UNKNOWN,) * len(one.kernels)
+        rows += one.resources if isinstance(one, Measured) else unknown
+    kernels = dict(zip(names, rows, strict=True))
+    if len(kernels) == len(names) and all(map(lt, names, islice(names, 1, None))):
+        return kernels  # in order, and none called like another
+    kernels = {}
     seen: Counter[str] = Counter()
-    for name, row in sorted(((plain_kernel(n), row) for n, row in rows), key=_rank):
+    for name, row in sorted(zip(names, rows, strict=True), key=_rank):
         seen[name] += 1
         kernels[name if seen[name] == 1 else f"{name}#{seen[name]}"] = row
     return kernels
+
+
+@lru_cache(maxsize=16)
+def _plain(kernels: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of one target are nearly always those of the others in its bundle."""
+    return tuple(map(plain_kernel, kernels))
 
 
 def _rank(named: tuple[str, Resources]) -> tuple[str, list[int]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from kinspect.model import Artifact, Binary
-from kinspect.snapshot.model import BinaryRecord, Found, Snapshot, record, sorted_
+from kinspect.snapshot.model import BinaryRecord, Snapshot, record, sorted_
 
 
 def of_artifacts(artifacts: Iterable[Artifact]) -> Snapshot:
@@ -15,9 +15,7 @@ def of_artifacts(artifacts: Iterable[Artifact]) -> Snapshot:
     return sorted_(records(tuple(artifacts)))
 
 
-def records(
-    artifacts: Iterable[Artifact], found: Found | None = None
-) -> Iterator[BinaryRecord]:
+def records(artifacts: Iterable[Artifact]) -> Iterator[BinaryRecord]:
     """Every binary with device code, of artifacts that were laid over each other.
 
     What hosts have from an archive is left out of the archive; where nothing else is in
@@ -35,7 +33,7 @@ def records(
         for binary in artifact.binaries:
             if binary.device_code:
                 own = _own(binary, asked) if binary.format == "kpack" else binary
-                one = record(artifact.path, own or binary, found, artifact.distribution)
+                one = record(artifact.path, own or binary, artifact.distribution)
                 yield one if own else replace(one, referred=True)
 
 

@@ -24,6 +24,7 @@ FIELDS = {
     "EI_CLASS": (4, "B"), "EI_DATA": (5, "B"), "EI_OSABI": (7, "B"),
     "e_machine": (18, "H"), "e_version": (20, "I"),
 }  # fmt: skip
+SYMBOLLESS = code_object("gfx942", "a", dynamic=False, sections=False)
 PHOFF, SHOFF, PHENTSIZE, PHNUM, SHENTSIZE, SHNUM = 32, 40, 54, 56, 58, 60
 
 
@@ -563,3 +564,53 @@ def test_a_segment_that_is_not_loaded_may_reach_beyond_the_file():
     elf = amdgpu_elf.open_elf(view(data))
     assert elf.faults == ()
     assert amdgpu_elf.open_elf(view(spoiled(GOOD, 64 + 32, "Q", 1 << 20))).faults
+
+
+# --- with what kernels take -----------------------------------------------------------
+
+
+def measured(data):
+    return reader.Parser().measured(view(data))
+
+
+def test_kernels_come_in_the_order_of_their_names_with_their_descriptors():
+    parts = [
+        Kernel("b", address=0x6000, fields={"sgpr_count": 16}),
+        Kernel("c", descriptor=False),
+        Kernel("a", address=0x5000, size=32),
+    ]
+    found = measured(code_object("gfx942", *parts))
+    assert found.code_object.kernels == ("a", "b")
+    assert found.code_object.undescribed == ("c",)
+    assert [kernel.name for kernel in found.kernels] == ["a", "b"]
+    assert [kernel.sgpr_count for kernel in found.kernels] == [12, 16]
+    assert found.descriptors == [(0x5000, 32), (0x6000, 64)]
+
+
+def test_of_two_records_with_one_name_the_last_one_counts():
+    parts = [Kernel("a", address=0x5000), Kernel("a", symbol="none.kd", descriptor=False)]
+    found = measured(code_object("gfx942", *parts))
+    assert found.code_object.kernels == ("a",)
+    assert found.kernels[0].symbol == "none.kd"
+    assert found.descriptors == [None]
+
+
+def test_who_measures_does_not_judge():
+    """But what can't be decoded is told, and so is what the loader would refuse."""
+    wrong = Kernel("a", described={"group_segment_fixed_size": 64})
+    data = code_object("gfx942", wrong)
+    assert [name for name, _ in parse(data).broken] == ["a"]
+    assert measured(data).code_object == replace(parse(data), broken=())
+    data = code_object("gfx942", Kernel("a", size=32))
+    assert measured(data).code_object.faults == parse(data).faults != ()
+    data = code_object("gfx942", Kernel("a", fields={"uses_dynamic_stack": 3}))
+    with pytest.raises(FormatError, match="metadata record: Expected"):
+        measured(data)
+
+
+@pytest.mark.parametrize("data", [useless(), SYMBOLLESS])
+def test_what_has_no_symbols_has_no_kernels_to_measure(data):
+    found = measured(data)
+    assert not found.code_object.kernels
+    assert not found.kernels
+    assert not found.descriptors

@@ -4,9 +4,11 @@ import json
 
 import pytest
 
+from kinspect.formats.code_object import Parser
 from kinspect.formats.descriptor import Descriptor
 from kinspect.model import Unreadable
-from kinspect.resources.kernels import Measured, measure
+from kinspect.resources import kernels as kernels_module
+from kinspect.resources.kernels import Measured, descriptor_bytes, measure
 from kinspect.resources.rows import KernelRow, Launch
 from kinspect.view import Memory, View, wire
 from tests.reading import view
@@ -127,6 +129,46 @@ def test_a_descriptor_is_read_from_where_the_loader_finds_it(kernel, read):
     (one,) = measure(view(code_object("gfx942", kernel)))
     assert isinstance(one, Measured)
     assert (one.descriptor is not None) is read
+
+
+@pytest.mark.parametrize(
+    "kernels",
+    [
+        pytest.param(["a", "b", "c"], id="together"),
+        pytest.param(["c", "a", Kernel("b", size=32)], id="one is cut"),
+        pytest.param(["a", Kernel("b", address=1 << 40)], id="one is nowhere"),
+    ],
+)
+def test_descriptors_at_once_are_those_one_by_one(kernels):
+    data = view(code_object("gfx942", *kernels))
+    parsed = Parser().measured(data)
+    one_by_one = {
+        one.kernel.name: one.descriptor
+        for one in measure(data)
+        if isinstance(one, Measured)
+    }
+    at_once = [
+        None if one is None else Descriptor._make(wire(Descriptor).unpack(one))
+        for one in descriptor_bytes(parsed.elf, parsed.descriptors)
+    ]
+    assert dict(zip(parsed.code_object.kernels, at_once, strict=True)) == one_by_one
+
+
+def test_descriptors_that_lie_far_apart_are_not_read_with_all_between(monkeypatch):
+    data = view(code_object("gfx942", "a", "b", "c"))
+    parsed = Parser().measured(data)
+    near = descriptor_bytes(parsed.elf, parsed.descriptors)
+    monkeypatch.setattr(kernels_module, "_SPARSE", 16)
+    seen = []
+    inner = View.bytes
+
+    def counted(one, at=0, size=None):
+        seen.append(size)
+        return inner(one, at, size)
+
+    monkeypatch.setattr(View, "bytes", counted)
+    assert descriptor_bytes(parsed.elf, parsed.descriptors) == near
+    assert seen == [64, 64, 64]
 
 
 def test_kernels_whose_symbols_can_not_be_read_are_told_all_the_same():

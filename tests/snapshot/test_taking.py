@@ -7,7 +7,11 @@ import zipfile
 
 import pytest
 
-from kinspect import Installed, Unreadable, api
+from kinspect import Installed, Unreadable, api, copies
+from kinspect.formats import ccob as ccob_format
+from kinspect.hosts import registered
+from kinspect.names import plain_kernel
+from kinspect.resources.reading import kernels
 from kinspect.snapshot import Resources, load, of_artifacts, save, take, text
 from tests.conftest import SAMPLES
 from tests.sources.test_installed import install
@@ -146,6 +150,131 @@ def test_what_can_not_be_read_is_told(tmp_path):
     problems.clear()
     take([path], problems=problems)
     assert "needs" in problems[0].message or "truncated" in problems[0].message
+
+
+# --- what kernels take, read by columns ------------------------------------------------
+
+
+def each_by_itself(path):
+    """The resources of kernels as `kinspect kernels` reads them: one after the other."""
+    problems: list[Unreadable] = []
+    rows = {}
+    for one in kernels(path, problems=problems):
+        metadata = [getattr(one.kernel, name) for name in Resources._fields[:-1]]
+        waves = None if one.occupancy is None else one.occupancy.waves
+        place = (one.path, one.bundle, one.target, plain_kernel(one.name))
+        rows[place] = Resources._make((*metadata, waves))
+    assert not problems
+    return rows
+
+
+def by_columns(path):
+    return {
+        (binary.breadcrumb, unit.index, target, name): row
+        for binary in taken(path).binaries
+        for unit in binary.units
+        for target, one in unit.targets.items()
+        for name, row in one.kernels.items()
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["deep_ep_both.so", "per_tu_one_lacks.so", "ccob_v3_zstd.so", "xnack_both.so"]
+)
+def test_kernels_take_what_they_take_one_by_one(name):
+    path = str(SAMPLES / name)
+    assert by_columns(path) == each_by_itself(path) != {}
+
+
+FEW = {"vgpr_count": 4}
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        pytest.param(
+            [Kernel("a"), Kernel("b", described={"vgpr_count": 96})], id="together"
+        ),
+        pytest.param([Kernel("a", described={"vgpr_count": 256})], id="more registers"),
+        pytest.param(
+            [Kernel("b", fields={"vgpr_count": None}, described=FEW), "a"], id="unknown"
+        ),
+        pytest.param(
+            [Kernel("a", fields={"reqd_workgroup_size": [13, 8, 8]}), "b"], id="workgroup"
+        ),
+    ],
+)
+@pytest.mark.parametrize("target", ["gfx942", "gfx1100"])
+def test_what_a_kernel_takes_depends_on_its_descriptor(tmp_path, target, parts):
+    path = tmp_path / "l.hipfb"
+    path.write_bytes(bundle((target, code_object(target, *parts))))
+    assert by_columns(str(path)) == each_by_itself(str(path)) != {}
+
+
+def test_a_kernel_that_is_listed_twice_takes_what_the_last_one_says(tmp_path):
+    twice = [Kernel("a", fields={"sgpr_count": count}) for count in (16, 32)]
+    path = tmp_path / "l.co"
+    path.write_bytes(code_object("gfx942", "b", *twice, "c"))
+    problems: list[Unreadable] = []
+    (binary,) = take([path], problems=problems).binaries
+    assert [one.message for one in problems] == ["kernels listed twice: a"]
+    found = binary.units[0].targets["gfx942"].kernels
+    assert {name: row.sgpr_count for name, row in found.items()} == {
+        "a": 32, "b": 12, "c": 12,
+    }  # fmt: skip
+
+
+def test_several_processes_take_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(copies, "SMALL", 1)
+    parts = [
+        ccob(bundle(("gfx942", A), ("gfx950", code_object("gfx950", name))), 2)
+        for name in ("a", "b", "_ZL1sv.intern.0123456789abcdef")
+    ]
+    path = tmp_path / "l.hipfb"
+    path.write_bytes(b"".join(parts))
+    problems: list[Unreadable] = []
+    assert take([path], problems=problems, jobs=3) == taken(path)
+    assert not problems
+
+
+# --- what a snapshot does not ask ------------------------------------------------------
+
+
+def test_checksums_are_left_to_verify(tmp_path, monkeypatch):
+    """The same in `diff`: who compares reads the bytes, and does not judge them."""
+    data = bytearray(ccob(PAIR, 3))
+    data[24] ^= 1  # of the eight bytes of the MD5
+    path = tmp_path / "l.hipfb"
+    path.write_bytes(data)
+    (bundle_,) = api.inspect(path).binaries[0].bundles
+    assert "MD5 mismatch" in bundle_.faults[0].message
+    monkeypatch.delattr(ccob_format, "digest")
+    assert taken(path).binaries[0].targets == ("gfx942", "gfx950")
+
+
+def test_a_bundle_that_can_not_be_inflated_is_told(tmp_path):
+    data = bytearray(ccob(PAIR, 3))
+    data[40:60] = bytes(20)
+    path = tmp_path / "l.hipfb"
+    path.write_bytes(data)
+    problems: list[Unreadable] = []
+    take([path], problems=problems)
+    assert ["zstd payload" in one.message for one in problems] == [True]
+
+
+def test_what_the_host_registers_is_left_to_verify(tmp_path, monkeypatch):
+    monkeypatch.delattr(registered, "registered_names")
+    path = tmp_path / "l.so"
+    path.write_bytes(Host(PAIR).build().data)
+    assert taken(path).binaries[0].targets == ("gfx942", "gfx950")
+
+
+def test_metadata_that_can_not_be_decoded_is_told(tmp_path):
+    path = tmp_path / "l.co"
+    path.write_bytes(code_object("gfx942", Kernel("a", fields={"uses_dynamic_stack": 3})))
+    problems: list[Unreadable] = []
+    take([path], problems=problems)
+    assert ["metadata record" in one.message for one in problems] == [True]
 
 
 @pytest.mark.parametrize(
