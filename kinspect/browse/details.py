@@ -106,9 +106,14 @@ def _entry(node: Node, entry: Entry) -> Iterator[str]:
 
 
 def _kernel(node: Node, name: str, resources: Resources | None) -> Iterator[str]:
+    """Its resources before its other name: of long ones, a small pane shows one."""
     yield escape(demangle(name))
+    yield from _resources(node, name, resources)
     if demangle(name) != name:
-        yield escape(name)
+        yield from ("", escape(name))
+
+
+def _resources(node: Node, name: str, resources: Resources | None) -> Iterator[str]:
     binary, bundle = (one.subject for one in node.path[-4:-2])
     if not isinstance(binary, Binary) or not isinstance(bundle, Bundle):
         return

@@ -102,10 +102,6 @@ class View:
             ),
             (self.group and self.top, "--group counts all kernels: it knows no --top"),
             (self.differing and not self.compare, "--differing is for --compare"),
-            (
-                len(self.compare) == 1,
-                "--compare: name two targets or more, such as gfx942,gfx950",
-            ),
         ):
             if wrong:
                 raise UsageError(message)
@@ -124,7 +120,8 @@ class View:
 @click.option("--group", is_flag=True, help="Count kernels by family, templates folded.")
 @click.option(
     "--compare", metavar="TARGETS", multiple=True,
-    help="Kernels side by side for these targets, as gfx942,gfx950.",
+    help="Kernels side by side for these targets, as gfx942,gfx950; a processor alone"
+    " stands for all of its modes.",
 )  # fmt: skip
 @click.option(
     "--differing", is_flag=True, help="With --compare, only kernels that are not alike."
@@ -285,6 +282,9 @@ def _compared(rows: list[KernelRow], view: View) -> Iterator[str]:
     from kinspect.render.style import Style  # noqa: PLC0415
 
     targets = comparing.columns(rows, view.compare)
+    if len(targets) == 1:
+        message = "--compare: name two targets or more, such as gfx942,gfx950"
+        raise UsageError(message)
     found = list(comparing.compare(rows, targets))
     shown = [one for one in found if one.differing or one.missing or not view.differing]
     shown = shown[: view.top]

@@ -70,7 +70,9 @@ def test_resources_side_by_side():
     }
     node = find(roots("deep_ep_both.so"), "query_mask_buffer")
     told = details(node, resources)
-    rows = [line.split() for line in told.splitlines()[-3:]]
+    *_, head, here, there, blank, mangled = told.splitlines()
+    assert (blank, mangled) == ("", node.subject)
+    rows = [line.split() for line in (head, here, there)]
     assert rows[0][:4] == ["target", "VGPR", "AGPR", "SGPR"]
     assert rows[0][-1] == "waves"
     assert [row[:2] for row in rows[1:]] == [[">", "gfx942"], ["gfx950", "2"]]

@@ -189,6 +189,11 @@ def test_targets_are_compared(run, lib):
     assert "\x1b[1;33m128 | 130\x1b[0m" in colored
 
 
+def test_the_modes_of_a_processor_are_compared(run):
+    lines = run("--compare", "gfx942", SAMPLES / "xnack_both.so").splitlines()
+    assert lines[0] == "gfx942:xnack+ | gfx942:xnack-   3 kernels, 1 not alike"
+
+
 def test_a_comparison_is_told_to_programs_too(run, lib):
     lines = run("--compare", "gfx942;gfx950", "--format", "jsonl", "lib.so").splitlines()
     schema = json.loads(schemas.read("kernel-comparison"))
