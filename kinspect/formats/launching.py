@@ -12,7 +12,6 @@ from operator import add, attrgetter
 from struct import Struct
 from typing import Final
 
-from kinspect.errors import FormatError
 from kinspect.formats.agreement import disagreements
 from kinspect.formats.amdgpu_elf import PF_X, PT_LOAD, Elf, ProgramHeader
 from kinspect.formats.descriptor import Descriptor
@@ -74,7 +73,7 @@ class Launcher:
     ) -> Iterator[tuple[str, str]]:
         """Kernels with a descriptor that can't run, by name, and the first reason.
 
-        `table` is the loader's; raises FormatError where the file is cut.
+        `table` is the loader's.
         """
         if not launched.records:
             return
@@ -167,15 +166,12 @@ class _Code:
         """All of them in parts; None where they don't lie together."""
         addresses = self._addresses
         low, size = min(addresses), max(addresses) - min(addresses) + DESCRIPTOR_SIZE
-        home = self._load(low)
-        if home is None or low + size > home.p_vaddr + home.p_filesz:
-            return None
-        if size > len(addresses) * self._SPARSE:
+        at = self._place(low, size)
+        if at is None or size > len(addresses) * self._SPARSE:
             return None
         if any(address % DESCRIPTOR_SIZE for address in addresses):
             return None
-        data = self._elf.view.bytes(home.p_offset + low - home.p_vaddr, size)
-        slots = list(self._PARTS.iter_unpack(data))
+        slots = list(self._PARTS.iter_unpack(self._elf.view.bytes(at, size)))
         return [slots[(address - low) // DESCRIPTOR_SIZE] for address in addresses]
 
     def misled(self, offsets: Sequence[int]) -> set[int]:
@@ -195,37 +191,37 @@ class _Code:
         if not starts:
             return set()
         low, high = min(starts.values()), max(starts.values()) + _START
-        home = self._load(low)
-        if (
-            home is None
-            or not home.p_flags & PF_X
-            or high > home.p_vaddr + home.p_filesz
-            or home.p_offset + high - home.p_vaddr > len(self._elf.view)
-        ):
+        home, at = self._load(low), self._place(low, high - low)
+        if home is None or not home.p_flags & PF_X or at is None:
             return set(starts)
-        text = self._elf.view.bytes(home.p_offset + low - home.p_vaddr, high - low)
+        text = self._elf.view.bytes(at, high - low)
         return {
             row
-            for row, at in starts.items()
-            if bytes(text[at - low : at - low + _START]) in BLANK
+            for row, entry in starts.items()
+            if bytes(text[entry - low : entry - low + _START]) in BLANK
         }
 
     def descriptor(self, row: int) -> Descriptor | None:
         """None where it is not whole in the file: a fault of the code object."""
-        address, size = self._addresses[row], self._sizes[self._launched.descriptors[row]]
-        load = self._load(address)
-        if size != DESCRIPTOR_SIZE or load is None:
+        size = self._sizes[self._launched.descriptors[row]]
+        at = self._place(self._addresses[row], size)
+        if size != DESCRIPTOR_SIZE or at is None:
             return None
-        at = address - load.p_vaddr
-        if at > load.p_filesz - size:
-            return None
-        return self._elf.view.read(Descriptor, load.p_offset + at)
+        return self._elf.view.read(Descriptor, at)
 
     def _load(self, address: int) -> ProgramHeader | None:
         for one in self._loads:
             if one.p_vaddr <= address < one.p_vaddr + one.p_filesz:
                 return one
         return None
+
+    def _place(self, address: int, size: int) -> int | None:
+        """Where in the file some bytes are, if one segment has them and none is cut off."""
+        home = self._load(address)
+        if home is None or address + size > home.p_vaddr + home.p_filesz:
+            return None
+        at = home.p_offset + address - home.p_vaddr
+        return at if at + size <= len(self._elf.view) else None
 
     def unfit(self, row: int, descriptor: Descriptor) -> str:
         """Why a descriptor leads to no code of its kernel."""
@@ -254,10 +250,9 @@ class _Code:
         if not load.p_flags & PF_X:
             return f"its entry {entry:#x} lies in a segment that is not executable"
         at = load.p_offset + entry - load.p_vaddr
-        try:
-            start = bytes(self._elf.view.bytes(at, _START))
-        except FormatError:  # cut: a fault of the code object
+        if at + _START > len(self._elf.view):  # cut: a fault of the code object
             return ""
+        start = bytes(self._elf.view.bytes(at, _START))
         if start in BLANK:
             return f"there is no instruction at its entry {entry:#x}: {start.hex(' ')}"
         return ""

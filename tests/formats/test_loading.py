@@ -8,6 +8,7 @@ from struct import pack_into, unpack_from
 
 import pytest
 
+from kinspect.errors import FormatError
 from kinspect.formats import code_object as reader
 from kinspect.formats import launching
 from tests.reading import view
@@ -294,7 +295,7 @@ def test_a_kernel_of_no_bytes_is_one_that_never_runs(others):
     data = code_object("gfx942", "alpha", *others)
     for table in (".symtab", ".dynsym"):
         data = spoiled(data, symbol(data, "alpha", table) + 16, "Q", 0)
-    at = GOOD.index(CODE)
+    at = data.index(CODE)
     data = data[:at] + bytes(len(CODE)) + data[at + len(CODE) :]
     assert parse(data).broken == ()
 
@@ -351,6 +352,40 @@ def test_no_more_is_remembered_than_what_is_alike_in_a_few_objects(monkeypatch):
         parser.parse(view(code_object("gfx942", kernel)))
     ((_, known),) = launcher._known.items()
     assert 0 < len(known) <= 4
+
+
+KERNELS: list[Kernel | str] = [
+    "alpha",
+    Kernel("beta", fields={"vgpr_count": 96, "agpr_count": 32}),
+    Kernel("gamma", fields={"group_segment_fixed_size": 4096}, code=END * 3),
+    Kernel("delta", fields={"uses_dynamic_stack": True}, described={"dynamic_stack": 1}),
+    Kernel("epsilon", code=b""),
+]
+
+
+@pytest.mark.parametrize("target", ["gfx942", "gfx1100"])
+def test_columns_find_what_a_look_at_each_kernel_finds(monkeypatch, target):
+    """Whatever byte is spoiled."""
+    good = code_object(target, *KERNELS)
+    spoiled = (
+        good[:at] + bytes([good[at] ^ (0x01, 0x40, 0xFF)[at % 3]]) + good[at + 1 :]
+        for at in range(64, len(good), 2)
+    )
+    files = [good, *spoiled, *(good[:at] for at in range(64, len(good), 32))]
+
+    def found():
+        parser = reader.Parser()  # one for all: what it remembers must not matter
+        for data in files:
+            try:
+                yield parser.parse(view(data)).broken
+            except FormatError as error:
+                yield str(error)
+
+    by_columns = list(found())
+    monkeypatch.setattr(launching._Code, "descriptors", lambda _: None)
+    one_by_one = list(found())
+    assert by_columns == one_by_one
+    assert len({str(one) for one in one_by_one}) > 50
 
 
 def test_descriptors_that_lie_apart_are_judged_alike():
