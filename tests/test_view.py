@@ -7,7 +7,7 @@ import sys
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kinspect.errors import (
@@ -128,21 +128,24 @@ def test_text_ends_at_its_nul():
 
 
 @given(st.text("ab\0", max_size=40), st.integers(0, 45))
+@example("ab" * 15, 3)
 def test_find_finds_every_occurrence_in_order(text, at):
     data = text.encode()
+    needles = (b"aab", b"a", b"ba", b"ab" * 8)  # the last one is long
     expected = [
         (hit.start(), needle)
-        for needle in (b"aab", b"a", b"ba")
+        for needle in needles
         for hit in re.finditer(b"(?=" + needle + b")", data)
         if hit.start() >= at
     ]
-    assert list(view(data).find(b"aab", b"a", b"ba", at=at)) == sorted(expected)
+    assert list(view(data).find(*needles, at=at)) == sorted(expected)
 
 
-@pytest.mark.parametrize("start", range(CHUNK - 4, CHUNK + 2))
-def test_find_sees_what_lies_across_two_chunks_once(start):
-    data = bytes(start) + b"CCOB" + bytes(CHUNK)
-    assert list(view(data).find(b"CCOB", b"LONGER MAGIC")) == [(start, b"CCOB")]
+@pytest.mark.parametrize("needle", [b"CCOB", b"A LONGER MAGIC"])
+def test_find_sees_what_lies_across_two_chunks_once(needle):
+    for start in range(CHUNK - len(needle), CHUNK + 2):
+        data = bytes(start) + needle + bytes(CHUNK)
+        assert list(view(data).find(b"CCOB", b"A LONGER MAGIC")) == [(start, needle)]
 
 
 @given(st.integers(0, 40), st.binary(max_size=5), st.integers(0, 50))

@@ -7,6 +7,7 @@ for RELR; the processor supplements for the types.
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import compress
 from typing import Final, NamedTuple
 
 from kinspect.hosts.elf_image import DT_STRSZ, DT_STRTAB, DT_SYMTAB, Image, Section
@@ -106,9 +107,8 @@ def _dynamic_relocations(
     limits.check("relocations", size // stride, table.where())
     # r_offset is the first of three words
     offsets = column(table.bytes(0, size // stride * stride), "Q")[:: stride // 8]
-    for index, offset in enumerate(offsets):
-        if offset in wanted:
-            yield table.read(Rela, index * stride)
+    for index in compress(range(len(offsets)), map(wanted.__contains__, offsets)):
+        yield table.read(Rela, index * stride)
 
 
 def _relocated(image: Image, rela: Rela) -> Pointer:
