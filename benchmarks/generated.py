@@ -152,7 +152,10 @@ FAMILIES: Final[Mapping[str, Scaled]] = MappingProxyType(
     {
         "bundles": Scaled("bundles", "so", bundles, most=10_000),
         "stripped": Scaled("bundles, without section headers", "so", stripped, most=10_000),
-        "listed": Scaled("bundles, listed", "so", bundles, limit="bundles", command="list"),
+        # the listing of 100,000 is a text of 50 MB
+        "listed": Scaled(
+            "bundles, listed", "so", bundles, limit="bundles", command="list", memory=400
+        ),
         "compressed": Scaled("compressed bundles", "so", compressed, most=10_000),
         "entries": Scaled("entries of a compressed bundle", "so", entries, most=4096),
         "kernels": Scaled("kernels", "so", kernels, memory=300),

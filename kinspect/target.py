@@ -8,6 +8,7 @@ Processor Versioning" and "Header" (`e_flags`); llvm/BinaryFormat/ELF.h
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, NamedTuple, Self
 
@@ -334,9 +335,9 @@ class EntryID:
         return hash(self.text)  # the other fields follow from it
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def parse(cls, text: str) -> "EntryID":
         """Never fails: what is missing stays empty."""
-        return cls(text, *text.rstrip("\0").split("-", 5))
+        return _entry_id(text)
 
     @property
     def is_hip(self) -> bool:
@@ -368,3 +369,9 @@ class EntryID:
         signed = colon and feature[:-1].isalnum()  # xnack-: no stray dash
         name = self.target if signed else self.target.removesuffix("-")
         return name or self.arch or self.text
+
+
+@lru_cache(maxsize=1024)
+def _entry_id(text: str) -> EntryID:
+    """Kept, since the bundles of a library have the same few IDs."""
+    return EntryID(text, *text.rstrip("\0").split("-", 5))

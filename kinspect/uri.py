@@ -7,6 +7,7 @@ Backend, "Loaded Code Object Path Uniform Resource Identifier".
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Self
 from urllib.parse import quote, unquote
 
@@ -68,8 +69,7 @@ class Place:
         return cls(path, *(_number(found[name], uri) for name in names if found[name]))
 
     def __str__(self) -> str:
-        file = _remote(self.path) or f"file://{_quoted(self.path, safe='/!+~:@,=')}"
-        text = f"{file}#offset={self.offset}&size={self.size}"
+        text = f"{_file(self.path)}#offset={self.offset}&size={self.size}"
         if self.inflated_offset is None:
             return text
         inside = f"inflated-offset={self.inflated_offset}"
@@ -98,6 +98,12 @@ def file_uri(path: str) -> str:
     if path.startswith("/"):
         return f"file://{quoted}"
     return quoted.removeprefix("./") or "."
+
+
+@lru_cache(maxsize=64)
+def _file(path: str) -> str:
+    """The file of a URI: the same for thousands of entries in a row."""
+    return _remote(path) or f"file://{_quoted(path, safe='/!+~:@,=')}"
 
 
 def _remote(path: str) -> str:

@@ -1,5 +1,6 @@
 """Where reports go: files whole or not at all, stdout, and the summary of a GitHub job."""
 
+import io
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import jsonschema
 import pytest
 
 from kinspect import schemas
+from kinspect.cli import options
 from kinspect.render.style import wrapped
 from tests.writers import Host, bundle, code_object
 
@@ -247,3 +249,11 @@ def test_only_a_terminal_has_a_width(files):
     lines = done.stdout.replace("\r\n", "\n").splitlines()
     assert max(map(len, lines)) <= 40
     assert " ".join(done.stdout.split()) == " ".join(piped.split())
+
+
+@pytest.mark.parametrize(("encoding", "spelled"), [("utf-8", "é"), ("ascii", "\\xe9")])
+def test_a_long_text_is_written_whole(encoding, spelled, monkeypatch):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", stream)
+    options.write("aé" * 100_000 + "end")
+    assert stream.buffer.getvalue() == ("a" + spelled).encode() * 100_000 + b"end"

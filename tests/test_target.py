@@ -508,3 +508,10 @@ def test_who_names_a_product_is_told_its_processor(product, processor):
     with pytest.raises(TargetError, match=f"its processor is {processor}$"):
         TargetID.parse(product)
     assert TargetID.parse(processor).processor == processor
+
+
+def test_the_same_id_in_many_bundles_is_kept_once():
+    parsed = [
+        EntryID.parse("hipv4-amdgcn-amd-amdhsa--" + name) for name in ("gfx942", "gfx942")
+    ]
+    assert parsed[0] is parsed[1]

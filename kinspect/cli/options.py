@@ -211,10 +211,11 @@ def in_blocks(pieces: Iterable[str]) -> Iterator[str]:
 
 
 def write(text: str) -> None:
-    """To stdout, whatever its encoding can't say spelled out."""
+    """To stdout, whatever its encoding can't say spelled out; a part at a time."""
     encoding = sys.stdout.encoding or "utf-8"
-    safe = text.encode(encoding, "backslashreplace").decode(encoding)
-    sys.stdout.write(safe)
+    for at in range(0, len(text), _BLOCK):
+        part = text[at : at + _BLOCK]
+        sys.stdout.write(part.encode(encoding, "backslashreplace").decode(encoding))
     sys.stdout.flush()
 
 

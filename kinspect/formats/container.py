@@ -225,7 +225,10 @@ class Reader:
         view = place.view
         self.contents = Contents(view.slice(0, table.size))
         # In a file, entries count from the start of the binary.
-        entries = [replace(one, offset=view.start + one.offset) for one in opened]
+        entries = [
+            Entry(one.id, view.start + one.offset, one.size, one.code_object)
+            for one in opened
+        ]
         return Bundle(
             index=0,
             offset=view.start,
