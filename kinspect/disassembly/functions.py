@@ -4,15 +4,15 @@ Source: LLVM, User Guide for AMDGPU Backend, "Symbols". A function that is no ke
 local once it is linked, so that the table for linkers (`.symtab`) alone names it.
 """
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from kinspect.disassembly.listing import Function
 from kinspect.errors import FormatError
 from kinspect.formats import symbols
-from kinspect.formats.amdgpu_elf import PT_LOAD, SHF_EXECINSTR, Elf
+from kinspect.formats.amdgpu_elf import Elf
 from kinspect.limits import Limits
+from kinspect.resources.extents import Extents
 
 #: whether a function of that name is asked for
 Admits = Callable[[str], bool]
@@ -35,7 +35,7 @@ class Functions:
         self._rows = sorted((name, (at, size)) for name, _, at, size in rows)
         self._places = {} if dynamic is None else dynamic.functions()
         places = (*self._places.values(), *(place for _, place in self._rows))
-        self._starts = sorted({address for address, _ in places})
+        self._extents = Extents(elf, (address for address, _ in places))
 
     def kernels(self, admits: Admits = _ALL) -> list[Function]:
         """Those that are asked for; raises FormatError where one has no code."""
@@ -65,23 +65,7 @@ class Functions:
         """Functions by where they are: those that share their code are one."""
         found: dict[Place, list[str]] = {}
         for name, (address, size) in rows:
-            # hand-written assembly often tells none
-            place = address, size or self._end(address) - address
+            place = address, size or self._extents.size(address)
             found.setdefault(place, []).append(name)
         for (address, size), names in found.items():
             yield Function(tuple(names), address, size, kernel)
-
-    def _end(self, address: int) -> int:
-        """Where code ends: at the next function, or with its section or segment."""
-        after = self._starts[bisect_right(self._starts, address) :][:1]
-        elf = self._elf
-        sections = (
-            (s.sh_addr, s.sh_size) for s in elf.sections if s.sh_flags & SHF_EXECINSTR
-        )
-        segments = ((s.p_vaddr, s.p_filesz) for s in elf.segments if s.p_type == PT_LOAD)
-        ends = [
-            start + size
-            for start, size in (*sections, *segments)
-            if start <= address < start + size
-        ]
-        return min(after + ends, default=address)

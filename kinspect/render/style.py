@@ -96,8 +96,13 @@ def _groups(rows: Sequence[Sequence[str]], width: int) -> list[list[int]]:
 
 
 def _alike(column: Sequence[str]) -> bool:
-    """Whether a column needs no lines: of one row, if it says nothing."""
-    return len(set(column)) == 1 and (len(column) > 1 or column[0] in {"0", "-"})
+    """Whether a column needs no lines: of one row, if it says nothing.
+
+    A cell such as `47 | 48`, that tells a difference, does.
+    """
+    if len(set(column)) > 1 or len({*column[0].split(" | ")} - {"·"}) > 1:
+        return False
+    return len(column) > 1 or column[0] in {"0", "-"}
 
 
 def _laid_out(
@@ -152,7 +157,7 @@ def _broken(line: str, width: int) -> str:
             empty, length = True, length - 1
         lines[-1] += word if empty else f" {word}"
         room -= length
-    return "\n".join(lines)
+    return "\n".join(one.rstrip(" ") for one in lines)
 
 
 def _length(text: str) -> int:

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from kinspect.errors import FormatError
-from kinspect.formats import code_object
+from kinspect.formats import code_object, symbols
 from kinspect.formats.amdgpu_elf import PT_LOAD, Elf, open_elf
 from kinspect.formats.code_object import Parser
 from kinspect.formats.descriptor import Descriptor
 from kinspect.formats.metadata import Detail, Kernel
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Unreadable
+from kinspect.resources.extents import Extents
 from kinspect.view import View, wire
 
 #: address and size of a descriptor, as a symbol table has them
@@ -49,13 +50,26 @@ def measure(
     code_sizes: Mapping[str, int] = {}
     try:
         found = (parser or Parser(limits)).symbols(elf)
-        code_sizes = found.code_sizes
+        code_sizes = _code_sizes(elf, found.code_sizes, limits)
         descriptors = dict(_descriptors(elf, found.descriptors))
     except FormatError as error:
         yield Unreadable.of(error, view.where())
     for kernel in kernels:
         descriptor = descriptors.get(kernel.symbol)
         yield Measured(kernel, descriptor, code_sizes.get(kernel.name))
+
+
+def _code_sizes(elf: Elf, told: Mapping[str, int], limits: Limits) -> Mapping[str, int]:
+    """What the symbols tell; where they tell none, by what comes next."""
+    if all(told.values()):
+        return told
+    table = symbols.full(elf, limits) or symbols.dynamic(elf, limits)
+    places = {} if table is None else table.functions()
+    extents = Extents(elf, (address for address, _ in places.values()))
+    return {
+        name: size or (extents.size(places[name][0]) if name in places else 0)
+        for name, size in told.items()
+    }
 
 
 def _descriptors(elf: Elf, places: Mapping[str, Place]) -> Iterator[tuple[str, Descriptor]]:

@@ -122,6 +122,19 @@ def test_other_tables_fit_too(run, lib, narrow, view):
     assert max(map(len, run(*view, "lib.so").splitlines())) <= 60
 
 
+def test_what_differs_stays_a_column(run, narrow):
+    """Though it is alike in all rows that are shown."""
+    view = ["--compare", "gfx942", "--differing"]
+    lines = run(*view, SAMPLES / "xnack_both.so").splitlines()
+    assert lines[1:] == [
+        "  VGPR     SGPR  kernarg  wave  workgroup  waves",
+        "  unit_a::shift(int*, int)",
+        "     2  11 | 10       12    64       1024      8",
+        "  all alike: AGPR 0, LDS 0, scratch 0, spills 0, SGPR spills",
+        "    0",
+    ]
+
+
 def test_what_programs_read_is_never_broken(run, lib, narrow):
     for form in ("jsonl", "csv"):
         assert max(map(len, run("--format", form, "lib.so").splitlines())) > 60
@@ -382,6 +395,27 @@ def test_a_launch_that_is_refused_has_no_waves(run, lib):
 )
 def test_what_makes_no_sense_is_a_usage_error(run, lib, options):
     assert "rror" in run(*options, "lib.so", code=2)
+
+
+def test_code_whose_symbol_has_no_size(run, tmp_path):
+    """As in assembly such as AITER's: up to the next function, or the end of its section.
+
+    Here the code ends with its section, and the second kernel is 256 bytes behind.
+    """
+    kernels = Kernel("one", code=bytes(8)), Kernel("two", code=bytes(12))
+    data = code_object("gfx942", *kernels)
+    for size in (8, 12):
+        at = next(
+            n for n in range(0, len(data), 8)
+            if data[n : n + 16] == data[n : n + 8] + size.to_bytes(8, "little")
+            and int.from_bytes(data[n : n + 8], "little") >= 0x10000
+        )  # fmt: skip
+        symbol = data[at : at + 16]
+        assert data.count(symbol) == 2  # both symbol tables
+        data = data.replace(symbol, symbol[:8] + bytes(8))
+    (tmp_path / "x.co").write_bytes(data)
+    rows = json.loads(run("--format", "json", tmp_path / "x.co"))
+    assert {row["name"]: row["code_size"] for row in rows} == {"one": 256, "two": 256}
 
 
 def test_damage_is_told_and_the_rest_listed(run, tmp_path, capsys):
