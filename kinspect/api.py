@@ -223,6 +223,7 @@ def kernels(
     limits: Limits = DEFAULT,
     exclude: tuple[str, ...] = (),
     problems: list[Unreadable] | None = None,
+    watch: Watch | None = None,
 ) -> "Iterator[KernelRow]":
     """Every kernel of an artifact, as it is read: memory stays bounded by one bundle.
 
@@ -231,4 +232,6 @@ def kernels(
     problems = [] if problems is None else problems
     from kinspect.resources import reading  # noqa: PLC0415
 
-    return reading.kernels(path, query, limits=limits, exclude=exclude, problems=problems)
+    return reading.kernels(
+        path, query, limits=limits, exclude=exclude, problems=problems, watch=watch
+    )

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -97,6 +98,46 @@ def test_what_was_drawn_is_cleared_even_on_an_error(monkeypatch):
     made.close()
     assert "lib.so" in stream.getvalue()
     assert stream.getvalue().endswith(CLEAR)
+
+
+class Watching:
+    def __init__(self):
+        self.seen = []
+
+    def opened(self, file):
+        pass
+
+    def reading(self, path):
+        self.seen.append(path)
+
+
+@pytest.mark.parametrize(
+    ("options", "terminal", "shown"),
+    [
+        ([], True, False),  # kernels are there as they are read
+        (["--group"], True, True),
+        (["--sort", "vgpr"], True, True),
+        (["--compare", "gfx942,gfx950"], True, True),
+        ([], False, True),
+    ],
+)
+def test_kernels_show_a_bar_while_there_is_nothing_else(
+    monkeypatch, kinspect, options, terminal, shown
+):
+    watch, asked = Watching(), []
+
+    @contextmanager
+    def fake(paths, *, quiet=False):
+        asked.append((paths, quiet))
+        yield watch
+
+    monkeypatch.setattr("kinspect.cli.kernels.progress", fake)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    path = str(SAMPLES / "per_tu_both.so")
+    done = kinspect("kernels", *options, path)
+    assert (done.code, "scale" in done.out) == (0, True)
+    assert asked == [((path,), not shown)]
+    assert set(watch.seen) == {path}
 
 
 # --- for real ---------------------------------------------------------------------------

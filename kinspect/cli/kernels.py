@@ -1,6 +1,7 @@
 """`kinspect kernels`: kernels and their resources."""
 
-from collections.abc import Callable, Iterable, Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from kinspect.cli import options
 from kinspect.cli.chosen import Chosen, choice
 from kinspect.cli.elsewhere import no_kernels
 from kinspect.cli.exit import Exit
+from kinspect.cli.progress import progress
 from kinspect.cli.reporting import fitted, table_width
 from kinspect.cli.telling import tell, tell_each
 from kinspect.errors import UsageError
@@ -18,9 +20,10 @@ from kinspect.formats.metadata import Detail
 from kinspect.limits import Limits
 from kinspect.model import Unreadable
 from kinspect.resources import comparing, families
+from kinspect.resources.ordering import SORTS, ordered
 from kinspect.resources.reading import Query
 from kinspect.resources.rows import KernelRow, Launch
-from kinspect.sources import Named
+from kinspect.sources import Named, Watch
 
 EPILOG = """\
 \b
@@ -41,27 +44,6 @@ that the kernel's descriptor, which the hardware gets, contradicts.
 """
 
 FORMATS: Final = ("text", "json", "jsonl", "csv")
-
-
-def _kernel(name: str) -> Callable[[KernelRow], Any]:
-    return lambda row: getattr(row.kernel, name)
-
-
-#: what --sort takes
-SORTS: Final[dict[str, Callable[[KernelRow], Any]]] = {
-    "name": lambda row: row.demangled,
-    "vgpr": _kernel("vgpr_count"),
-    "agpr": _kernel("agpr_count"),
-    "sgpr": _kernel("sgpr_count"),
-    "lds": _kernel("group_segment_fixed_size"),
-    "scratch": _kernel("private_segment_fixed_size"),
-    "kernarg": _kernel("kernarg_segment_size"),
-    "spills": _kernel("vgpr_spill_count"),
-    "sgpr-spills": _kernel("sgpr_spill_count"),
-    "workgroup": _kernel("max_flat_workgroup_size"),
-    "occupancy": comparing.FIELDS["occupancy"],
-    "code": lambda row: row.code_size,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +165,7 @@ def command(
     ceilings = options.read_limits(limits)
     problems: list[Unreadable] = []
     reading = Reading(paths, query, ceilings, exclude, problems)
-    launched = Launch(workgroup, lds)
-    rows = (replace(row, launch=launched) for row in _rows(reading))
-    for text in options.in_blocks(_render(rows, view)):
+    for text in _output(reading, view, Launch(workgroup, lds)):
         options.write(fitted(text) if view.format == "text" else text)
     tell_each(problems)
     whole = not problems
@@ -208,7 +188,20 @@ class Reading:
     listed: bool = False
 
 
-def _rows(reading: Reading) -> Iterator[KernelRow]:
+def _output(reading: Reading, view: View, launch: Launch) -> Iterator[str]:
+    """The output in blocks; on a terminal, a bar while there is nothing to see yet."""
+    streams = not (view.sorts or view.group or view.compare)
+    with progress(reading.paths, quiet=streams and sys.stdout.isatty()) as watch:
+        rows = (replace(row, launch=launch) for row in _rows(reading, watch))
+        blocks = options.in_blocks(_render(rows, view))
+        if streams:
+            yield from blocks
+            return
+        whole = list(blocks)
+    yield from whole
+
+
+def _rows(reading: Reading, watch: Watch | None) -> Iterator[KernelRow]:
     """Every kernel; where there is none and nothing else is wrong, why."""
     for path in reading.paths:
         for row in api.kernels(
@@ -217,6 +210,7 @@ def _rows(reading: Reading) -> Iterator[KernelRow]:
             limits=reading.limits,
             exclude=reading.exclude,
             problems=reading.problems,
+            watch=watch,
         ):
             reading.listed = True
             yield row
@@ -232,24 +226,7 @@ def _render(rows: Iterator[KernelRow], view: View) -> Iterator[str]:
     elif view.group:
         yield from _grouped(rows, view)
     else:
-        yield from _listed(_sorted(rows, view), view)
-
-
-def _sorted(rows: Iterator[KernelRow], view: View) -> Iterable[KernelRow]:
-    """By the last field first, since sorting is stable; what is not known comes last."""
-    found: Iterable[KernelRow] = rows
-    for name in reversed(view.sorts):
-        key = SORTS[name.lstrip("-")]
-        known = list(found)
-        unknown = [row for row in known if key(row) is None]
-        known = [row for row in known if key(row) is not None]
-        known.sort(key=key, reverse=name.startswith("-"))
-        found = known + unknown
-    return (
-        found
-        if view.top is None
-        else (r for r, _ in zip(found, range(view.top), strict=False))
-    )
+        yield from _listed(ordered(rows, view.sorts, view.top), view)
 
 
 def _listed(rows: Iterable[KernelRow], view: View) -> Iterator[str]:

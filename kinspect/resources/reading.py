@@ -13,7 +13,7 @@ from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Bundle, Entry, Unreadable
 from kinspect.resources.kernels import Measured, measure
 from kinspect.resources.rows import KernelRow
-from kinspect.sources import Named, open_source
+from kinspect.sources import Named, Watch, open_source
 from kinspect.view import View
 from kinspect.walk import Packed, each_content, worth_reading
 
@@ -58,16 +58,21 @@ def opened(
     limits: Limits = DEFAULT,
     exclude: tuple[str, ...] = (),
     problems: list[Unreadable],
+    watch: Watch | None = None,
 ) -> Iterator[Opened]:
     """Every code object that may have kernels which are asked for.
 
     What can't be read, or is damaged, is added to `problems`.
     """
-    source = open_source(path, limits=limits, exclude=exclude, wanted=worth_reading)
+    source = open_source(
+        path, limits=limits, exclude=exclude, wanted=worth_reading, watch=watch
+    )
     for member in source.members():
         if isinstance(member, Unreadable):
             problems.append(member)
         elif admits_binary(member.path, query.binaries):
+            if watch is not None:
+                watch.reading(member.path)
             for part in each_content(member.view, limits):
                 if isinstance(part, Unreadable):
                     problems.append(part)
@@ -105,13 +110,16 @@ def kernels(
     limits: Limits = DEFAULT,
     exclude: tuple[str, ...] = (),
     problems: list[Unreadable],
+    watch: Watch | None = None,
 ) -> Iterator[KernelRow]:
     """Every kernel that is asked for: memory stays bounded by one bundle.
 
     What can't be read, or is damaged, is added to `problems`.
     """
     query = query or Query()
-    found = opened(path, query, limits=limits, exclude=exclude, problems=problems)
+    found = opened(
+        path, query, limits=limits, exclude=exclude, problems=problems, watch=watch
+    )
     parser = Parser(limits)
     for one in found:
         for part in _measured(one, limits, query.detail, parser):
