@@ -23,6 +23,9 @@ STUB: Final = b"__device_stub__"
 MANAGED: Final = b".managed"
 SYMBOL_SIZE: Final = 24
 STT_OBJECT: Final = 1
+#: of virtual tables, type information and guards, which most objects are: no function's
+#: name begins so (Itanium C++ ABI, "Special names")
+SPECIAL: Final = (b"_ZT", b"_ZG")
 #: each st_info of an object
 OBJECTS: Final = re.compile(
     b"[%s]" % b"".join(b"\\x%02x" % info for info in range(STT_OBJECT, 256, 16))
@@ -169,14 +172,14 @@ def _defined(table: _Table, part: bytes) -> Iterator[str]:
 
 
 def _objects(table: _Table) -> Iterator[bytes]:
-    """The mangled names of defined objects."""
+    """The mangled names of defined objects that a kernel may have."""
     text = bytes_of(table.strings.bytes())
     find, mangled = text.find, text.startswith
     names, sections = table.names, table.sections
     for match in OBJECTS.finditer(table.infos):
         index = match.start()
         start = names[index]
-        if sections[index] and mangled(b"_Z", start):
+        if sections[index] and mangled(b"_Z", start) and not mangled(SPECIAL, start):
             end = find(b"\0", start)
             yield bytes(text[start : end if end >= 0 else None])
 

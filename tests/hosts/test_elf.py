@@ -586,9 +586,15 @@ def test_what_is_registered_is_asked_for_and_needs_a_wrapper():
 
 
 def test_objects_by_the_names_of_kernels_are_their_handles():
-    """Defined, objects and no functions, and named in the data."""
+    """Defined, objects and no functions, and named in the data; no type information.
+
+    `_ZTIFvvE` reads `typeinfo for void ()`, as if it was a function.
+    """
+    special = ["_ZTIFvvE", "_ZGVZ1fvE1x"]
     text = b"".join(b"_Z%dk%dv\0" % (n, n) for n in range(10, 14))
+    text += b"".join(name.encode() + b"\0" for name in special)
     wrappers = [
+        *(Wrapper(by="symbolic", symbol=name) for name in special),
         Wrapper(by="symbolic", symbol="_Z10k10v"),
         Wrapper(by="symbolic", symbol="_Z11k11v", defined=False),
         Wrapper(by="symbolic", symbol="_Z99k99v"),
@@ -596,7 +602,7 @@ def test_objects_by_the_names_of_kernels_are_their_handles():
     host = parse(
         Host(PAIR, wrappers, functions=["_Z12k12v"], data={".rodata": text}).build().data
     )
-    assert len(host.registration.kernels) == 4
+    assert len(host.registration.kernels) == 6
     assert host.registration.objects == ("_Z10k10v",)
 
 
