@@ -12,7 +12,7 @@ from contextlib import closing
 import jsonschema
 import pytest
 
-from kinspect import schemas
+from kinspect import cli, schemas
 from kinspect.checks import RULES
 from kinspect.version import __version__
 from tests.conftest import SAMPLES
@@ -151,6 +151,20 @@ def test_a_usage_error_is_told_on_stderr_and_exits_with_2(run, files, arguments)
     assert (done.code, done.out) == (2, "")
     assert "rror" in done.err
     assert "Traceback" not in done.err
+
+
+COMMANDS = [[name] for name in cli.COMMANDS if name != "policy"]
+COMMANDS += [["policy", "init"], ["policy", "show"]]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_help_fits_into_80_columns(run, monkeypatch, command):
+    """All but commands to copy: a terminal breaks what is longer within words."""
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = run(*command, "--help").out.splitlines()
+    assert lines
+    wide = [line for line in lines if len(line) > 80 and "  kinspect " not in line]
+    assert wide == []
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["verify", "-h"], ["--version"]])

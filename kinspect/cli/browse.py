@@ -20,11 +20,9 @@ Examples:
   kinspect browse --require gfx942 /opt/rocm/lib
   kinspect browse --installed deep_ep --python .venv
 
-\b
 Keys: arrows and Enter walk through the tree, / searches (n and N go on), f goes to the
 next finding, g to a bundle, u up, Tab to the details, q quits.
 
-\b
 Needs textual: pip install 'kinspect[browse]'
 """
 

@@ -38,7 +38,6 @@ Examples:
   kinspect disasm --source --kernel my_kernel build/libfoo.so
   kinspect disasm --objdump /opt/rocm/llvm/bin/llvm-objdump libfoo.so
 
-\b
 kinspect decodes nothing itself: it asks the llvm-objdump of ROCm ($ROCM_PATH/llvm/bin),
 else the newest on PATH (llvm-objdump-22, …) that knows the processor, and holds what that
 prints against the bytes. gfx942 needs LLVM 17, gfx950 LLVM 20. An older one can be made
@@ -46,12 +45,10 @@ to take gfx950 for gfx942 (--mcpu gfx942): then what is new in gfx950 is not dec
 what follows such an instruction may be wrong for a line or two. Exits with 2 where
 something was not decoded, could not be read, or nothing is what was asked for.
 
-\b
 What is not inlined is a function of its own, and much of a kernel may be in one. Without
 --kernel and --regex all functions are shown; with them those that they name, kernels or
 not, and whatever these call. A call by a pointer that lies in memory is not followed.
 
-\b
 --stats has a row for each function: its own instructions, each once however often it
 runs. mfma: MFMA, SMFMAC, WMMA; vmem: buffer, image, global; waits: for counters and
 barriers; other: s_nop, s_endpgm, … What an older processor lacks is found by taking the
@@ -135,9 +132,9 @@ def command(
     exclude: tuple[str, ...],
     limits: tuple[str, ...],
 ) -> None:
-    """Disassemble kernels through an LLVM that is there, or count their instructions.
+    """Disassemble kernels and what they call, or count their instructions.
 
-    The functions that they call too.
+    An LLVM that is there does it.
     """
     view = View(format_, stats, _processor("--beyond", beyond), lines or source)
     view.check()

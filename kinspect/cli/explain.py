@@ -29,7 +29,6 @@ Examples:
   kinspect explain libfoo.so --device gfx942:sramecc+:xnack- --rocm 6.4
   kinspect explain dist/foo.whl --device gfx950 --kernel '*combine*'
 
-\b
 A device without modes stands for each of its modes. MI300X runs as
 gfx942:sramecc+:xnack- and MI355X as gfx950:sramecc+:xnack- unless HSA_XNACK=1 is set.
 """

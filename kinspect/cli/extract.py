@@ -30,7 +30,6 @@ Examples:
   kinspect extract -o - --target gfx942 --bundle 3 libfoo.so | llvm-readelf --notes -
   kinspect extract -o - --uri 'file://libfoo.so#offset=8192&size=4048'
 
-\b
 Files are called after where they come from: ARTIFACT/PATH/bundleN.TARGET.hsaco for code
 objects, .bc for bitcode, .spv for SPIR-V; bitcode.TARGET.bc for that of RDC objects and
 device libraries; bundleN.hipfb for a bundle as it is stored, bundleN.inflated.hipfb once

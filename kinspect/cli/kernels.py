@@ -35,7 +35,6 @@ Examples:
   kinspect kernels --group --target gfx942 librocblas.so
   kinspect kernels --format jsonl libfoo.so | jq 'select(.vgpr_spill_count > 0)'
 
-\b
 occupancy is what LLVM estimates: waves of a SIMD, of how many it has slots for, and what
 keeps more away. It supposes the best workgroup size that a kernel allows, and no LDS but
 the kernel's own; --workgroup and --lds say what a launch asks for, 0 that it is refused,

@@ -15,7 +15,6 @@ Examples:
   kinspect list libfoo.so
   kinspect list --format json libfoo.so | jq -r '.. | .uri? // empty'
 
-\b
 URIs are those of ROCm's tools, exact for plain bundles. The URI of a compressed entry
 leads to its compressed bundle; inflated-offset says where in it the entry lies.
 """

@@ -26,14 +26,12 @@ Examples:
   kinspect size --without each libfoo.so
   kinspect size --without gfx900,gfx906 --compress 3 --compress 19 libfoo.so
 
-\b
 stored is what the file has, inflated what HIP has once a bundle is inflated. In a
 compressed bundle nothing has a size of its own: each part gets its share of the stored
 bytes, in proportion to its inflated size. What leaving it out would save is another
 number: far less where code for other targets is much alike, more where none is. --without
 measures it, by packing each bundle anew as clang would.
 
-\b
 A kernel is its instructions (the size of its symbol) and its descriptor. Assembly often
 has no size: then it reaches up to the next function, or to the end of its section.
 Nothing counts twice. All sizes are those of binaries, also in a wheel, which compresses

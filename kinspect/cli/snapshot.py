@@ -21,7 +21,6 @@ Examples:
   kinspect snapshot dist/deep_ep-1.0-cp312-cp312-linux_x86_64.whl -o baseline.json
   kinspect verify --baseline baseline.json dist/deep_ep-1.1-cp312-cp312-linux_x86_64.whl
 
-\b
 The file is JSON, sorted, with a line for each kernel: it can be kept and reviewed with
 the sources. A name that ends in .gz is compressed; - is the standard output.
 """
