@@ -252,7 +252,7 @@ class View:
     def find(self, *needles: Bytes, at: int = 0) -> Iterator[tuple[int, Bytes]]:
         """Where the needles occur from `at` on, in order; reads a chunk at a time."""
         overlap = max(map(len, needles)) - 1
-        step = 1 << 20
+        step = 1 << 18  # stays in the processor's cache from one needle to the next
         finders = [(needle, _finder(needle)) for needle in needles]
         for start in range(at, self.size, step):
             chunk = bytes_of(self.bytes(start, min(step + overlap, self.size - start)))

@@ -23,7 +23,7 @@ from kinspect.limits import Limits
 from kinspect.view import I64, U8, U16, U32, U64, File, Memory, View, column, wire
 from tests.reading import view
 
-CHUNK = 1 << 20
+CHUNK = 1 << 18
 
 
 class Watched:

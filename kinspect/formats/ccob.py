@@ -115,6 +115,11 @@ def _stream_size(rest: View, method: Method, uncompressed: int) -> int:
     raise FormatError(message, rest.where())
 
 
+#: how much of a payload is read at first for the head of a bundle: more than a block of
+#: zstd (RFC 8878, 3.1.1.2)
+PART: Final = 1 << 18
+
+
 class Inflater:
     """Inflates one bundle after the other into a buffer that it keeps.
 
@@ -138,17 +143,28 @@ class Inflater:
         # All of the room at once: then zstd writes to it directly, without a window
         # of its own to copy from. Ten times as fast on large bundles.
         buffer = self._room.of(wanted, header.payload.where())
-        filled = 0
         with _translated(header.method, header.payload):
+            if size is not None:
+                part = header.payload.slice(0, min(PART, len(header.payload)))
+                fill, _ = _READERS[header.method](part)
+                if _filled(buffer[:wanted], fill) == wanted:
+                    return View(Memory(buffer[:wanted]), header.payload.path, layer)
             fill, check_end = _READERS[header.method](header.payload)
-            while filled < wanted and (count := fill(buffer[filled:wanted])):
-                filled += count
+            filled = _filled(buffer[:wanted], fill)
             if size is None and filled == wanted:
                 if fill(memoryview(bytearray(1))):
                     message = f"inflates to more than the {whole} bytes of its header"
                     raise FormatError(message, header.payload.where())
                 check_end()
         return View(Memory(buffer[:filled]), header.payload.path, layer)
+
+
+def _filled(buffer: memoryview, fill: Callable[[memoryview], int]) -> int:
+    """How many bytes of it could be filled."""
+    filled = 0
+    while filled < len(buffer) and (count := fill(buffer[filled:])):
+        filled += count
+    return filled
 
 
 def digest(inflated: View) -> int:

@@ -16,6 +16,7 @@ from kinspect.formats import ccob as reader
 from kinspect.formats.container import Reader
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Form
+from kinspect.view import File, View
 from tests.reading import ends_well, flips, view
 from tests.writers import bundle, ccob, md5
 
@@ -281,6 +282,20 @@ def test_just_the_head_is_inflated_where_that_is_asked_for(method):
     assert inflate(stored, size=1000) == data[:1000]
     assert inflate(stored, size=10**9) == data
     assert inflate(stored, size=0) == b""
+
+
+@pytest.mark.parametrize("method", ["zlib", "zstd"])
+def test_the_head_of_a_bundle_takes_the_head_of_its_payload(method, tmp_path):
+    """The rest of it is on disk, or far away."""
+    data = random.Random(0).randbytes(4_000_000)
+    (tmp_path / "bundle").write_bytes(ccob(data, 2, method))
+    file = File(tmp_path / "bundle")
+    header = reader.parse(View(file, "bundle"))
+    inflater = reader.Inflater(DEFAULT)
+    assert bytes(inflater.inflate(header, "inflated", 1000).bytes()) == data[:1000]
+    assert file.consumed < 500_000
+    wide = inflater.inflate(header, "inflated", 1_000_000)  # more than the part has
+    assert bytes(wide.bytes()) == data[:1_000_000]
 
 
 def test_one_buffer_serves_all_bundles_of_a_binary():
