@@ -43,6 +43,7 @@ def read(
         limits=limits,
         exclude=exclude,
         wanted=found.wanted,
+        put_off=found.put_off,
         record=record if code_objects else None,
         watch=watch,
     )

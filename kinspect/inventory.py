@@ -1,16 +1,17 @@
 """What the members of an artifact turn out to be: binaries, and files beside them."""
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
 from kinspect.copies import Later, Lost
-from kinspect.errors import FormatError, InputError, Where
+from kinspect.errors import FormatError, InputError, KinspectError, Where
 from kinspect.formats import tensile
 from kinspect.limits import Limits
 from kinspect.model import Binary, SideFile, Unreadable
-from kinspect.sources import Member, Part, Watch
+from kinspect.sources import Member, Part, Watch, unreadable
 from kinspect.view import View
-from kinspect.walk import read_binary, worth_reading
+from kinspect.walk import is_binary, read_binary, worth_reading
 
 #: files that libraries find their kernels by, or in, though they are no binaries
 SIDE_FILE: Final = re.compile(
@@ -22,8 +23,16 @@ BESIDE: Final = 2 << 20
 #: and from this size on, each by all processes at once
 LARGE: Final = 128 << 20
 
-#: a binary, or that there is none, or why the file can't be read any more
-Result = Binary | InputError | None
+#: a binary, or that there is none, or why the file can't be read any more, or inflated
+Result = Binary | Unreadable | InputError | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Awaited:
+    """A member that is being read beside others."""
+
+    path: str
+    read: Later[Result]
 
 
 class Inventory:
@@ -37,8 +46,7 @@ class Inventory:
         self._jobs = jobs if code_objects else 1
         self._watch = watch
         #: what was read, and what is being read beside other members
-        self._found: list[Binary | tuple[str, Later[Result]]] = []
-        self._unreadable: list[Unreadable] = []
+        self._found: list[Binary | Unreadable | _Awaited] = []
         self._side_files: dict[str, SideFile] = {}
 
     def wanted(self, name: str, size: int, head: bytes) -> bool:
@@ -51,19 +59,23 @@ class Inventory:
             self._side_files[name] = SideFile(name, size)
         return False
 
+    def put_off(self, name: str, size: int, head: bytes) -> bool:
+        """Whether a member of an archive is inflated by the process that will read it."""
+        return self._jobs > 1 and _beside(name, size) and is_binary(head)
+
     def take(self, part: Part, *, alone: bool) -> bool:
         """A member, whose bytes need not be there after this; or the artifact, `alone`.
 
         True if it is known by now to be a binary that can't be read in all of its parts.
         """
         if isinstance(part, Unreadable):
-            self._unreadable.append(part)
+            self._found.append(part)
             return False
         if self._watch is not None:
             self._watch.reading(part.path)
-        if self._jobs > 1 and not alone and self._beside(part):
+        if self._jobs > 1 and not alone and _beside(part.path, len(part.view)):
             self._settle(self._jobs - 1)
-            self._found.append((part.path, Later(lambda: self._read(part.view, 1))))
+            self._found.append(_Awaited(part.path, Later(lambda: self._loaded(part))))
             return False
         result = self._read(part.view, self._jobs)
         if isinstance(result, InputError):
@@ -72,7 +84,7 @@ class Inventory:
             self._found.append(result)
         elif SIDE_FILE.search(part.path):
             self._side_files[part.path] = _side_file(part, self._limits)
-        return result is not None and bool(result.unreadable)
+        return isinstance(result, Binary) and bool(result.unreadable)
 
     @property
     def binaries(self) -> tuple[Binary, ...]:
@@ -82,7 +94,8 @@ class Inventory:
 
     @property
     def unreadable(self) -> tuple[Unreadable, ...]:
-        return tuple(self._unreadable)
+        self._settle(0)
+        return tuple(one for one in self._found if isinstance(one, Unreadable))
 
     @property
     def side_files(self) -> tuple[SideFile, ...]:
@@ -96,29 +109,36 @@ class Inventory:
         except InputError as error:
             return error
 
-    def _beside(self, part: Member) -> bool:
-        size = len(part.view)
-        return BESIDE <= size < LARGE and not SIDE_FILE.search(part.path)
+    def _loaded(self, part: Member) -> Result:
+        try:
+            whole = part if part.load is None else part.load()
+        except KinspectError as error:
+            return unreadable(error, part.path)
+        return None if whole is None else self._read(whole.view, 1)
 
     def _settle(self, most: int) -> None:
         """Wait until at most so many members are still being read, the first ones first."""
-        waiting = [n for n, one in enumerate(self._found) if not isinstance(one, Binary)]
+        waiting = [n for n, one in enumerate(self._found) if isinstance(one, _Awaited)]
         for index in reversed(waiting[: max(len(waiting) - most, 0)]):
             self._found[index : index + 1] = self._settled(index)
 
-    def _settled(self, index: int) -> list[Binary]:
+    def _settled(self, index: int) -> list[Binary | Unreadable]:
         one = self._found[index]
-        if isinstance(one, Binary):
+        if not isinstance(one, _Awaited):
             return [one]
-        path, later = one
         try:
-            result = later.result()
+            result = one.read.result()
         except Lost as lost:
             message = f"the process that read it {lost}; --jobs 1 reads it without one"
-            result = Binary(path, "unknown", unreadable=(Unreadable(message, Where(path)),))
+            where = Where(one.path)
+            result = Binary(one.path, "unknown", unreadable=(Unreadable(message, where),))
         if isinstance(result, InputError):
             raise result
         return [] if result is None else [result]
+
+
+def _beside(name: str, size: int) -> bool:
+    return BESIDE <= size < LARGE and not SIDE_FILE.search(name)
 
 
 def _side_file(part: Member, limits: Limits) -> SideFile:

@@ -1,10 +1,12 @@
 """Work on several cores: the same results in the same order, whatever happens to a copy."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +23,8 @@ from kinspect.errors import InputError, Where
 from kinspect.limits import Limits
 from kinspect.model import Artifact, Unreadable
 from kinspect.render import json as rendering
-from kinspect.sources import Counted
+from kinspect.sources import Counted, Member
+from kinspect.sources import zip as zips
 from kinspect.view import View
 from tests.conftest import SAMPLES, manifest
 
@@ -490,3 +493,77 @@ def test_a_copy_has_copies() -> None:
     for process, pipes, found in copies.share(work, range(12), [BIG] * 12, 3):
         assert pipes == (2 if process == parent else 0)
         assert found == [2 * n for n in range(6)]
+
+
+# --- members that a copy inflates -------------------------------------------------------
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    """Binaries of all samples, an archive among them, and two that are damaged."""
+    path = tmp_path / "all.zip"
+    inner = tmp_path / "inner.zip"
+    large = (SAMPLES / "deep_ep_both.so").read_bytes()
+    with zipfile.ZipFile(inner, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("inside.so", large)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("crc.so", large)
+        for name in NAMES:
+            packed.write(SAMPLES / name, name)
+        packed.write(inner, "inner.zip")
+        packed.writestr("cut.so", large)
+        packed.write(SAMPLES / NAMES[0], "stored.so", zipfile.ZIP_STORED)
+        crc, cut = packed.getinfo("crc.so"), packed.getinfo("cut.so")
+    data = bytearray(path.read_bytes())
+    wrong = crc.CRC ^ 1
+    for at in (
+        crc.header_offset + 14,
+        data.rindex(b"PK\1\2", 0, data.index(b"PK\1\2") + 4) + 16,
+    ):
+        data[at : at + 4] = wrong.to_bytes(4, "little")
+    middle = cut.header_offset + 30 + len("cut.so") + cut.compress_size // 2
+    data[middle : middle + 64] = bytes(64)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("total", [512 << 30, 400_000])
+def test_an_archive_reads_alike(archive: Path, total: int) -> None:
+    """Its members are inflated by who reads them; each is counted, damaged ones are told."""
+    limits = Limits(total=total)
+    alone, shared = (
+        rendering.report(api.verify(archive, limits=limits, jobs=jobs)) for jobs in (1, 3)
+    )
+    assert shared == alone
+    told = [one for one in json.loads(alone)["findings"] if one["rule"] == "unreadable"]
+    lost = [Path(one["path"]).name.split("!", 1)[1] for one in told]
+    assert lost[0] == "crc.so"
+    if total > 1 << 30:
+        assert lost[-1] == "cut.so"
+        assert "inner.zip!inside.so" in alone
+    else:
+        assert "limit total" in told[-1]["message"]
+
+
+@pytest.mark.usefixtures("eager")
+def test_members_are_inflated_by_who_reads_them(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent = os.getpid()
+    real = zips._inflated
+
+    def noted(data: View, info: zipfile.ZipInfo, *args: Any) -> Member | None:
+        found = real(data, info, *args)
+        if os.getpid() == parent and found is not None and found.load is None:
+            here.append(info.filename)
+        return found
+
+    monkeypatch.setattr(zips, "_inflated", noted)
+    here: list[str] = []
+    api.inspect(archive, jobs=2)
+    assert here[-1] == "inner.zip"
+    assert all(name.endswith(".co") for name in here[:-1])  # beside, and not inside
+    here.clear()
+    api.inspect(archive, jobs=1)
+    assert set(NAMES) < set(here)

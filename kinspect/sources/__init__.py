@@ -5,7 +5,7 @@ on the way; what can't be read is yielded in its place, and the rest goes on.
 """
 
 from kinspect.sources.magic import is_archive
-from kinspect.sources.member import Counted, Member, Part, Watch
+from kinspect.sources.member import Counted, Member, Part, Watch, unreadable
 from kinspect.sources.named import Installed, Named, label
 from kinspect.sources.opening import Source, open_source
 
@@ -20,4 +20,5 @@ __all__ = [
     "is_archive",
     "label",
     "open_source",
+    "unreadable",
 ]

@@ -13,8 +13,13 @@ from kinspect.view import File, View
 #: between the levels of a breadcrumb: `x.whl!pkg/lib.so`
 SEPARATOR = "!"
 
-#: whether a member is worth inflating: its name, its size and its first bytes
+#: whether a member is worth inflating: its name, its size and its first bytes; or whether
+#: that is put off until someone loads it
 Wanted = Callable[[str, int, bytes], bool]
+
+
+def never(_name: str, _size: int, _head: bytes) -> bool:
+    return False
 
 
 class Member(NamedTuple):
@@ -23,6 +28,8 @@ class Member(NamedTuple):
     #: breadcrumb, from the artifact inwards
     path: str
     view: View
+    #: inflates it, where that was put off: until then, the view has its first bytes alone
+    load: "Callable[[], Member | None] | None" = None
 
     @property
     def name(self) -> str:
@@ -58,6 +65,7 @@ class Context:
     #: globs of names that are left out
     exclude: tuple[str, ...] = ()
     wanted: Wanted = field(default=lambda _name, _size, _head: True)
+    put_off: Wanted = never
     #: levels of containers above this one
     depth: int = 0
     #: members seen so far, over all levels
@@ -91,6 +99,10 @@ class Context:
         """Count what was inflated; raise LimitExceeded beyond the limit."""
         self.spent += size
         self.limits.check("total", self.spent, where)
+
+    def holds(self, size: int) -> bool:
+        """Whether so many bytes more could be inflated."""
+        return self.spent + size <= self.limits.total
 
     def flooded(self) -> LimitExceeded | None:
         """Why no more is read, if too much of it could not be."""

@@ -10,7 +10,7 @@ from kinspect.errors import InputError, KinspectError
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Unreadable, Wheel
 from kinspect.sources import ar, magic, tree
-from kinspect.sources.member import Context, Member, Part, Wanted, Watch, unreadable
+from kinspect.sources.member import Context, Member, Part, Wanted, Watch, never, unreadable
 from kinspect.sources.named import Installed, Named
 from kinspect.urls import is_url, shown
 from kinspect.view import File, View
@@ -72,18 +72,21 @@ def open_source(
     limits: Limits = DEFAULT,
     exclude: tuple[str, ...] = (),
     wanted: Wanted | None = None,
+    put_off: Wanted = never,
     record: bool | None = None,
     watch: Watch | None = None,
 ) -> Source:
     """Open what the user named; raise InputError where there is nothing to read.
 
     `wanted` is asked, with the name, size and first bytes of each member of an archive,
-    whether it is worth inflating. With `record` given, what wheels say of themselves is
-    read into `Source.wheels`; if it is true, their files are held to RECORD.
+    whether it is worth inflating; `put_off`, whether the caller will load it later. With
+    `record` given, what wheels say of themselves is read into `Source.wheels`; if it is
+    true, their files are held to RECORD.
     """
     context = Context(limits, exclude)
     if wanted is not None:
         context.wanted = wanted
+    context.put_off = put_off
     context.watch = watch
     if record is not None:
         context.wheels, context.record = [], record

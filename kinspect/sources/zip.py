@@ -8,6 +8,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
+from functools import partial
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -113,7 +114,7 @@ def members(
             yield unreadable(error, path)
             continue
         if found is not None:
-            yield Member(path, found)
+            yield found
 
 
 def content(view: View, info: zipfile.ZipInfo, path: str) -> Iterator[bytes]:
@@ -174,7 +175,7 @@ def _disagrees(local: LocalHeader, info: zipfile.ZipInfo) -> bool:
 
 def _member(
     data: View, info: zipfile.ZipInfo, path: str, context: Context, room: Room
-) -> View | None:
+) -> Member | None:
     context.limits.check("member", info.file_size, Where(path))
     if info.compress_type == STORED:
         if info.file_size != info.compress_size:
@@ -192,7 +193,7 @@ def _member(
         if crc != info.CRC:
             message = f"CRC {crc:08x}, the directory says {info.CRC:08x}"
             raise FormatError(message, data.where())
-        return whole
+        return Member(path, whole)
     if info.compress_type != DEFLATED:
         message = f"compression method {info.compress_type}; stored and deflate are read"
         raise FormatError(message, data.where())
@@ -201,9 +202,17 @@ def _member(
     return _inflated(data, info, path, context, room)
 
 
+class _Head(Memory):
+    """The first bytes of what is not inflated yet."""
+
+    def __init__(self, head: bytes, size: int) -> None:
+        super().__init__(head)
+        self.size = size
+
+
 def _inflated(
     data: View, info: zipfile.ZipInfo, path: str, context: Context, room: Room
-) -> View | None:
+) -> Member | None:
     """The member's bytes, or None if its first bytes are of no interest."""
     target = room.of(info.file_size, Where(path))
     filled = 0
@@ -221,14 +230,30 @@ def _inflated(
             crc = inflate.crc32(out, crc)
             if not asked and filled >= head:
                 asked = True
-                if not context.wanted(path, info.file_size, bytes(target[:head])):
+                first = bytes(target[:head])
+                if not context.wanted(path, info.file_size, first):
                     return None
+                if _put_off(info.file_size - filled, path, first, context, data):
+                    view = View(_Head(first, info.file_size), path)
+                    alone = Context(context.limits)
+                    return Member(
+                        path, view, partial(_inflated, data, info, path, alone, Room())
+                    )
                 data.expect()
     if filled != info.file_size or crc != info.CRC:
         message = f"inflates to {filled} bytes with CRC {crc:08x}, the directory says"
         message = f"{message} {info.file_size} and {info.CRC:08x}"
         raise FormatError(message, data.where())
-    return View(Memory(target), path)
+    return Member(path, View(Memory(target), path))
+
+
+def _put_off(rest: int, path: str, head: bytes, context: Context, data: View) -> bool:
+    """Whether the rest of a member is left to who loads it; if so, it counts now."""
+    if not context.holds(rest) or not context.put_off(path, len(head) + rest, head):
+        return False
+    context.inflated(rest, data.where())
+    data.read_elsewhere(len(data))
+    return True
 
 
 def _pieces(data: View, size: int) -> Generator[bytes, None, None]:

@@ -4,12 +4,14 @@ import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kinspect import Limits, inspect
+from kinspect.errors import FormatError
 from kinspect.sources import Member, open_source
 
 STORED, DEFLATED, BZIP2 = 0, 8, 12
@@ -154,6 +156,48 @@ def test_what_is_excluded_or_not_wanted_is_not_read(tmp_path):
         wanted = read(path, wanted=lambda name, _size, _head: name.endswith("good"))
         assert wanted == ({"good": GOOD.content}, [])
     assert len(read(written(tmp_path, archive(bad)))[1]) == 1
+
+
+def test_what_is_put_off_is_inflated_when_it_is_loaded(tmp_path):
+    """Until then its first bytes are there; it counts as inflated at once."""
+    content = bytes(range(256)) * 64
+    damaged = Entry("crc", content, crc=1)
+    path = written(tmp_path, archive(Entry("a", content), damaged, Entry("now", content)))
+    asked = []
+
+    def put_off(name, size, head):
+        asked.append((name.rpartition("!")[2], size, head))
+        return not name.endswith("now")
+
+    parts: list[Any] = list(open_source(path, put_off=put_off).members())
+    assert asked == [(name, len(content), content[:4096]) for name in ("a", "crc", "now")]
+    first, second, last = parts
+    for part in (first, second):
+        assert len(part.view) == len(content)
+        assert bytes(part.view.bytes(0, 4096)) == content[:4096]
+        with pytest.raises(FormatError):
+            part.view.bytes(0, 4097)
+    assert bytes(first.load().view.bytes()) == content
+    with pytest.raises(FormatError, match=r"with CRC .* the directory says .* 00000001"):
+        second.load()
+    assert last.load is None
+    assert bytes(last.view.bytes()) == content
+
+
+@pytest.mark.parametrize(("over", "later"), [(0, True), (1, False)])
+def test_what_would_be_too_much_is_not_put_off(tmp_path, over, later):
+    """So that what is told of it is the same."""
+    content = bytes(9000)
+    path = written(tmp_path, archive(Entry("a", content), Entry("b", content)))
+    limits = Limits(total=2 * len(content) - over)
+    parts = open_source(path, limits=limits, put_off=lambda *_: True).members()
+    assert isinstance(next(parts), Member)
+    other: Any = next(parts)
+    assert isinstance(other, Member) is later
+    if not later:
+        assert other.limit == "total"
+        told = list(open_source(path, limits=limits).members())
+        assert told[1] == other
 
 
 def test_who_is_asked_sees_the_first_bytes(tmp_path):
