@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kinspect import checks, walk
-from kinspect.checks import host
+from kinspect.checks import host, kpack
 from kinspect.errors import TargetError
 from kinspect.hosts import registered
 from kinspect.hosts.elf_image import Image
@@ -159,6 +159,27 @@ def test_each_lost_variable_is_found_in_its_unit_alone():
         lines_run(host, checks.run, [artifact(lossy(count))], Policy())
         for count in (40, 80)
     )
+    assert many < 2.2 * few
+
+
+def shifted(count):
+    """Each wrapper gets for one target what its neighbour gets for the other."""
+    table = kpack._Table(
+        {
+            index: {
+                "gfx942": frozenset({f"k{index}"}),
+                "gfx950": frozenset({f"k{index + 1}"}),
+            }
+            for index in range(count)
+        }
+    )
+    for index in range(count - 1):
+        own = table.rows[index]["gfx950"]
+        assert table.elsewhere(own, "gfx950", index) == ("gfx942", index + 1)
+
+
+def test_wrappers_that_are_all_shifted_are_not_compared_each_with_each():
+    few, many = (lines_run(kpack, shifted, count) for count in (40, 80))
     assert many < 2.2 * few
 
 

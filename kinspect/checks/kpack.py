@@ -147,13 +147,12 @@ def shifted(binary: Binary, policy: Policy) -> Iterator[Finding]:
         return
     yield from _asked_twice(binary)
     found = [unit for unit in units(binary) if unit.packed is not None]
-    table = {unit.index: _kernels(unit) for unit in found}
-    counts = Counter(target for row in table.values() for target in row)
+    table = _Table({unit.index: _kernels(unit) for unit in found})
     for unit in found:
         for required in policy.required:
             for entry in coverage(unit, required, policy.runtime).entries:
-                own = table[unit.index].get(entry.id.target, frozenset())
-                other = _elsewhere(own, entry.id.target, unit.index, table, counts)
+                own = table.rows[unit.index].get(entry.id.target, frozenset())
+                other = table.elsewhere(own, entry.id.target, unit.index)
                 if own and other is not None:
                     yield _shift(binary, unit, required, entry.id.target, other, own)
 
@@ -180,24 +179,36 @@ def _kernels(unit: Unit) -> dict[str, frozenset[str]]:
     return found
 
 
-def _elsewhere(
-    own: frozenset[str],
-    target: str,
-    index: int,
-    table: Mapping[int, Mapping[str, frozenset[str]]],
-    counts: Mapping[str, int],
-) -> tuple[str, int] | None:
-    """For which wrapper another target has these kernels, if not for this one.
+class _Table:
+    """The kernels that wrappers get for each target, by the index of the wrapper."""
 
-    A target that has as many code objects, or more, is the one that lacks none.
-    """
-    for other, there in table[index].items():
-        if other == target or there == own or counts[other] < counts[target]:
-            continue
-        for place, row in table.items():
-            if place != index and row.get(other) == own:
-                return other, place
-    return None
+    def __init__(self, rows: Mapping[int, Mapping[str, frozenset[str]]]) -> None:
+        self.rows = rows
+        self._counts = Counter(target for row in rows.values() for target in row)
+        #: which wrappers get the same, in order
+        self._homes: dict[tuple[str, frozenset[str]], list[int]] = {}
+        for index, row in rows.items():
+            for place in row.items():
+                self._homes.setdefault(place, []).append(index)
+
+    def elsewhere(
+        self, own: frozenset[str], target: str, index: int
+    ) -> tuple[str, int] | None:
+        """For which wrapper another target has these kernels, if not for this one.
+
+        A target that has as many code objects, or more, is the one that lacks none.
+        """
+        for other, there in self.rows[index].items():
+            if (
+                other == target
+                or there == own
+                or self._counts[other] < self._counts[target]
+            ):
+                continue
+            homes = self._homes.get((other, own))
+            if homes:  # this one is none of them: there it has others
+                return other, homes[0]
+        return None
 
 
 def _shift(
