@@ -2,12 +2,14 @@
 
 import gzip
 import json
+import re
 from string import ascii_letters
 
 import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import MsgspecError
 
 from kinspect import schemas
 from kinspect.errors import InputError
@@ -17,10 +19,12 @@ from kinspect.snapshot import (
     Snapshot,
     TargetRecord,
     UnitRecord,
+    file,
     load,
     save,
     text,
 )
+from tests.conftest import SAMPLES
 
 ROWS = st.builds(
     Resources, *(st.none() | st.integers(0, 1 << 32) for _ in Resources._fields)
@@ -56,6 +60,58 @@ def test_what_is_written_is_read_again(tmp_path_factory, snapshot, name):
     path = tmp_path_factory.mktemp("snapshot") / name
     save(snapshot, str(path), "1")
     assert load(str(path)) == snapshot
+
+
+def fast(data):
+    """What the fast way makes of a file; None where it leaves it to the careful one."""
+    try:
+        return file._fast(data, "s.json")
+    except (ValueError, RecursionError, MsgspecError, InputError):
+        return None
+
+
+def careful(data):
+    try:
+        return file._careful(data, "s.json")
+    except InputError:
+        return None
+
+
+def test_the_fast_way_is_that_of_ordinary_files():
+    """And gives rows that are alike once."""
+    data = (SAMPLES / "deep_ep.baseline.json").read_bytes()
+    found = fast(data)
+    assert found == careful(data) != None  # noqa: E711
+    rows = {
+        id(row): row
+        for binary in found.binaries
+        for unit in binary.units
+        for one in unit.targets.values()
+        for row in one.kernels.values()
+    }
+    assert len(rows) == len(set(rows.values()))
+
+
+#: what a file may have in place of a value, or beside one
+VALUES = [
+    b"1", b"-0", b"1.0", b"1.5", b"1e2", b"1e400", b"9" * 30, b"NaN", b"null", b"true",
+    b'"x"', b'"\\udc80"', b'"\\ud83d\\ude00"', b"[]", b"{}", b"\xff", b"\xef\xbb\xbf",
+    b'{"gfx942":[1]}', b"[1,2]", b" ", b",", b'"kernels":{},', b"/**/",
+]  # fmt: skip
+
+
+@given(SNAPSHOTS, st.data())
+def test_what_the_fast_way_takes_the_careful_one_takes_alike(snapshot, data):
+    whole = "".join(text(snapshot, "1")).encode()
+    tokens = re.findall(rb'"(?:[^"\\]|\\.)*"|[-\d.]+|\w+|\s+|.', whole)
+    for _ in range(data.draw(st.integers(0, 2))):
+        at = data.draw(st.integers(0, len(tokens) - 1))
+        tokens[at : at + data.draw(st.integers(0, 1))] = [
+            data.draw(st.sampled_from([*VALUES, *tokens[:40]]))
+        ]
+    spoiled = b"".join(tokens)
+    found = fast(spoiled)
+    assert found is None or found == careful(spoiled)
 
 
 @given(SNAPSHOTS)
