@@ -8,6 +8,7 @@ import sys
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final
 
 from kinspect.errors import FormatError, LimitExceeded
@@ -35,6 +36,7 @@ _FUNCTIONS: Final = frozenset(
     for info in range(256)
     if info >> 4 != symbols.STB_LOCAL and info & 15 == symbols.STT_FUNC
 )
+_names_of: Final = attrgetter("name", "symbol")
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +218,7 @@ class Parser:
     def _matched(
         self, tables: "_Tables", kernels: Sequence[metadata.KernelName]
     ) -> _Kernels:
-        records = [(kernel.name, kernel.symbol) for kernel in kernels]
+        records = [*map(_names_of, kernels)]
         found, loaded = tables.found, tables.loaded
         for known in self._kernels:
             same = known.found[0] is found and known.found[1] is loaded

@@ -1,7 +1,7 @@
 """What two snapshots have not in common."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -123,24 +123,30 @@ class _Held:
         found = (_kernels(unit, target) for unit in binary.units)
         #: of each unit that has code for it
         self.units = [one for one in found if one is not None]
-        self._own = [u.targets[target].kernels for u in binary.units if target in u.targets]
+        #: of each that has it by that name: with what they take
+        self.own = [u.targets[target].kernels for u in binary.units if target in u.targets]
 
     @cached_property
     def counts(self) -> Counter[str]:
         """In how many units each kernel is: a static one may be in several."""
         return Counter(chain.from_iterable(self.units))
 
+    def same(self, other: "_Held") -> bool:
+        """Whether every unit has the kernels of the other's, which take the same."""
+        exact = len(self.units) == len(self.own) == len(other.units)
+        return exact and self.own == other.own
+
     def merged(self) -> "_Merged":
+        rows: dict[str, Resources] = {}
         names: set[str] = set()
         several: set[str] = set()
+        for own in self.own:
+            rows.update(own)
         for kernels in self.units:
             several |= names & kernels
             names.update(kernels)
-        rows: dict[str, Resources] = {}
-        for own in self._own:
-            rows.update(own)
         each: dict[str, list[Resources]] = {name: [] for name in several}
-        for own in self._own if several else ():
+        for own in self.own if several else ():
             for name in several & own.keys():
                 each[name].append(own[name])
         again = chain.from_iterable(several & kernels for kernels in self.units)
@@ -168,14 +174,16 @@ class _OfTarget:
     """What changed in the kernels for one target."""
 
     target: str
-    lost: Collection[str] = ()
-    new: Collection[str] = ()
+    lost: AbstractSet[str] = frozenset()
+    new: AbstractSet[str] = frozenset()
     changes: Sequence[ResourceChange] = ()
 
 
 def _of_target(
     before: Mapping[str, _Held], after: Mapping[str, _Held], target: str
 ) -> _OfTarget:
+    if before[target].same(after[target]):  # nearly always, and fast to find out
+        return _OfTarget(target)
     old, new = before[target].merged(), after[target].merged()
     thinned = {
         name
@@ -183,9 +191,8 @@ def _of_target(
         if count > new.several.get(name, 1) and _fewer(before, after, target, name)
     }
     changed = (old.several.keys() | new.several) & old.rows.keys() & new.rows.keys()
-    if old.rows != new.rows:  # nearly always the same, and fast to find out
-        rows = new.rows
-        changed |= {n for n, row in old.rows.items() if rows.get(n, row) != row}
+    rows = new.rows
+    changed |= {name for name, row in old.rows.items() if rows.get(name, row) != row}
     return _OfTarget(
         target,
         (old.names - new.names) | (thinned & new.names),

@@ -57,10 +57,11 @@ class Opener:
         parts = [None if one is None else one[_OF_DESCRIPTOR] for one in described]
         keys = list(zip(map(_of_metadata, parsed.kernels), parts, strict=True))
         rows = [*map(known.get, keys)]
-        for at in [at for at, row in enumerate(rows) if row is None]:
+        missing = {keys[at]: at for at, row in enumerate(rows) if row is None}
+        for key, at in missing.items():
             row = _row(target, parsed.kernels[at], described[at])
-            rows[at] = known[keys[at]] = self._rows.setdefault(row, row)
-        return cast("list[Resources]", rows)
+            known[key] = self._rows.setdefault(row, row)
+        return [known[key] for key in keys] if missing else cast("list[Resources]", rows)
 
 
 def _row(target: str, kernel: Kernel, data: bytes | None) -> Resources:
