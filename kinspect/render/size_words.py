@@ -80,9 +80,11 @@ def head(measured: Measured, look: Look) -> str:
     total = measured.tally.total
     whole = sum(measured.carriers.values())
     files = count(len(measured.carriers), "file")
+    linked = measured.tally.parts.keys() - {Part.BITCODE, Part.BUNDLE}
+    pieces = count(total.pieces, "code object" if linked else "bitcode module")
     return (
         f"{look.bytes(total.stored)} of {look.bytes(whole)} in {files}"
-        f" ({percent(total.stored, whole)}), {count(total.pieces, 'code object')}"
+        f" ({percent(total.stored, whole)}), {pieces}"
     )
 
 

@@ -163,6 +163,13 @@ def test_spirv_and_entries_of_others(sized, tmp_path):
     assert found["total"]["code_objects"] == 1
 
 
+def test_bitcode_is_not_called_a_code_object(kinspect):
+    head = kinspect("size", SAMPLES / "librocshmem.a").out.splitlines()[0]
+    assert head.endswith(", 4 bitcode modules")
+    head = kinspect("size", SAMPLES / "per_tu_both.so").out.splitlines()[0]
+    assert head.endswith(", 6 code objects")
+
+
 def test_an_empty_slot_costs_nothing(sized, tmp_path):
     (tmp_path / "x.hipfb").write_bytes(bundle(("gfx942", ONE), ("gfx950", b"")))
     assert {row[0] for row in values(sized("x.hipfb"), "target")} == {"gfx942", None}
