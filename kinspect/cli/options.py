@@ -16,14 +16,6 @@ from kinspect.sources.named import Installed
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-paths = click.argument(
-    "paths",
-    metavar="PATH...",
-    nargs=-1,
-    required=True,
-    type=click.Path(),
-)
-
 _artifacts = (
     click.argument("paths", metavar="[PATH...]", nargs=-1, type=click.Path()),
     click.option(

@@ -19,7 +19,7 @@ from kinspect.runtime import Runtime
 from kinspect.settings import Effective, Setting
 from kinspect.settings.keys import SINGLE
 from kinspect.settings.proposal import propose
-from kinspect.sources import label
+from kinspect.sources import Named, label
 from kinspect.target import TargetID
 
 EPILOG = """\
@@ -45,7 +45,7 @@ Examples:
 
 
 @command.command("init", epilog=INIT_EPILOG)
-@options.paths
+@options.artifacts
 @click.option(
     "-o", "--output", metavar="FILE", type=click.Path(),
     help="Where to write it [default: the standard output].",
@@ -58,7 +58,7 @@ Examples:
 @options.limit
 @options.jobs
 def init(
-    paths: tuple[str, ...],
+    paths: tuple[Named, ...],
     output: str | None,
     force: bool,
     pyproject: bool,

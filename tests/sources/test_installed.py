@@ -241,7 +241,15 @@ def test_as_pip_installs_it(tmp_path):
 
 @pytest.mark.parametrize(
     "command",
-    [["verify"], ["audit"], ["list"], ["kernels"], ["size"], ["explain", "-dgfx942"]],
+    [
+        ["verify"],
+        ["audit"],
+        ["list"],
+        ["kernels"],
+        ["size"],
+        ["explain", "-dgfx942"],
+        ["policy", "init"],
+    ],
 )
 def test_installed_stands_for_a_path_of_every_command(tmp_path, kinspect, command):
     root = install(tmp_path, {"a.so": GOOD})
