@@ -9,7 +9,7 @@ from kinspect.errors import FormatError, InputError, KinspectError, Where
 from kinspect.formats import tensile
 from kinspect.limits import Limits
 from kinspect.model import Binary, SideFile, Unreadable
-from kinspect.sources import Member, Part, Watch, unreadable
+from kinspect.sources import Member, Part, Watch, is_archive, unreadable
 from kinspect.view import View
 from kinspect.walk import is_binary, read_binary, worth_reading
 
@@ -61,7 +61,9 @@ class Inventory:
 
     def put_off(self, name: str, size: int, head: bytes) -> bool:
         """Whether a member of an archive is inflated by the process that will read it."""
-        return self._jobs > 1 and _beside(name, size) and is_binary(head)
+        if self._jobs < 2 or not _beside(name, size):
+            return False
+        return is_binary(head) and not is_archive(head)  # a tar may start with `MZ`
 
     def take(self, part: Part, *, alone: bool) -> bool:
         """A member, whose bytes need not be there after this; or the artifact, `alone`.

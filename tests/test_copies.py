@@ -1,10 +1,12 @@
 """Work on several cores: the same results in the same order, whatever happens to a copy."""
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 import zipfile
 from collections.abc import Callable
@@ -498,9 +500,20 @@ def test_a_copy_has_copies() -> None:
 # --- members that a copy inflates -------------------------------------------------------
 
 
+def tarred(**files: bytes) -> bytes:
+    """A tar, which starts with the name of its first file."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as packed:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            packed.addfile(entry, io.BytesIO(content))
+    return data.getvalue()
+
+
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
-    """Binaries of all samples, an archive among them, and two that are damaged."""
+    """Binaries of all samples, archives among them, and two that are damaged."""
     path = tmp_path / "all.zip"
     inner = tmp_path / "inner.zip"
     large = (SAMPLES / "deep_ep_both.so").read_bytes()
@@ -511,6 +524,7 @@ def archive(tmp_path: Path) -> Path:
         for name in NAMES:
             packed.write(SAMPLES / name, name)
         packed.write(inner, "inner.zip")
+        packed.writestr("inner.tar", tarred(MZ=bytes(64 << 10), lib=large))
         packed.writestr("cut.so", large)
         packed.write(SAMPLES / NAMES[0], "stored.so", zipfile.ZIP_STORED)
         crc, cut = packed.getinfo("crc.so"), packed.getinfo("cut.so")
@@ -542,6 +556,7 @@ def test_an_archive_reads_alike(archive: Path, total: int) -> None:
     if total > 1 << 30:
         assert lost[-1] == "cut.so"
         assert "inner.zip!inside.so" in alone
+        assert "inner.tar!lib" in alone
     else:
         assert "limit total" in told[-1]["message"]
 
@@ -562,8 +577,8 @@ def test_members_are_inflated_by_who_reads_them(
     monkeypatch.setattr(zips, "_inflated", noted)
     here: list[str] = []
     api.inspect(archive, jobs=2)
-    assert here[-1] == "inner.zip"
-    assert all(name.endswith(".co") for name in here[:-1])  # beside, and not inside
+    assert here[-2:] == ["inner.zip", "inner.tar"]
+    assert all(name.endswith(".co") for name in here[:-2])  # beside, and not inside
     here.clear()
     api.inspect(archive, jobs=1)
     assert set(NAMES) < set(here)
