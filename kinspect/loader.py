@@ -10,6 +10,8 @@ modes, code without modes serves the first of them.
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -174,8 +176,38 @@ def asked(binary: Binary, required: Iterable[TargetID]) -> tuple[TargetID, ...]:
     return tuple(one for one in required if archives.lists(listed, one))
 
 
+#: what was found, by what was asked, each by its identity, which lasts with it
+_Known = dict[tuple[object, ...], tuple[Unit, TargetID, Runtime, Coverage]]
+
+_KNOWN: Final[ContextVar[_Known | None]] = ContextVar("_KNOWN", default=None)
+#: so much is remembered
+MOST: Final = 4096
+
+
+@contextmanager
+def remembering() -> Iterator[None]:
+    """Remember what units cover: most rules ask the same."""
+    token = _KNOWN.set({})
+    try:
+        yield
+    finally:
+        _KNOWN.reset(token)
+
+
 def coverage(unit: Unit, required: TargetID, runtime: Runtime = NEWEST) -> Coverage:
     """What HIP chooses from the unit for each device that `required` stands for."""
+    known = _KNOWN.get()
+    if known is None:
+        return _coverage(unit, required, runtime)
+    key = (*map(id, unit.bundles), id(required), id(runtime))
+    if key not in known:
+        if len(known) >= MOST:
+            known.clear()
+        known[key] = (unit, required, runtime, _coverage(unit, required, runtime))
+    return known[key][3]
+
+
+def _coverage(unit: Unit, required: TargetID, runtime: Runtime) -> Coverage:
     entries = () if unit.oversized or illegible(unit, runtime) else unit.candidates
     return Coverage(
         required,

@@ -227,17 +227,22 @@ class TargetID:
             for feature in self.isa.features
         )
 
-    def devices(self) -> tuple[Self, ...]:
+    def devices(self) -> "tuple[TargetID, ...]":
         """The targets with every mode settled that this one stands for.
 
         A device runs each feature either on or off, never `any`.
         """
-        choices: list[dict[str, Mode]] = [{}]
-        for feature in self.isa.features:
-            mode = self.mode(feature)
-            settled = (Mode.ON, Mode.OFF) if mode is Mode.ANY else (mode,)
-            choices = [{**chosen, feature: one} for chosen in choices for one in settled]
-        return tuple(type(self)(self.processor, **chosen) for chosen in choices)
+        return _devices(self)
+
+
+@lru_cache(maxsize=256)
+def _devices(target: TargetID) -> tuple[TargetID, ...]:
+    choices: list[dict[str, Mode]] = [{}]
+    for feature in target.isa.features:
+        mode = target.mode(feature)
+        settled = (Mode.ON, Mode.OFF) if mode is Mode.ANY else (mode,)
+        choices = [{**chosen, feature: one} for chosen in choices for one in settled]
+    return tuple(TargetID(target.processor, **chosen) for chosen in choices)
 
 
 class UnknownProcessor(TargetError):

@@ -9,12 +9,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from kinspect import inspect, loader
 from kinspect.errors import Where
 from kinspect.loader import Unit, choose, coverage, units
 from kinspect.lookup import How
 from kinspect.model import Bundle, Entry, Form
 from kinspect.runtime import RUNTIMES
 from kinspect.target import EntryID, TargetID
+from tests.conftest import SAMPLES
 from tests.reading import read
 from tests.writers import HOST, Host, Image, Slot, bundle, ccob, code_object, offload_binary
 from tests.writers.bundles import device
@@ -438,3 +440,32 @@ def test_four_empty_entries_end_the_search():
         found = [*empty[:count], ("gfx942", 1)]
         there = entries(*(n for n, _ in found), sizes=[s for _, s in found])
         assert choose(there, TargetID.parse(MI300X)).how is how
+
+
+def test_what_a_unit_covers_is_found_once_while_it_is_remembered(monkeypatch):
+    """And is the same; nothing is remembered behind it, nor more than so much."""
+    asked = []
+    real = loader._coverage
+
+    def noted(unit, required, runtime):
+        asked.append(required)
+        return real(unit, required, runtime)
+
+    monkeypatch.setattr(loader, "_coverage", noted)
+    binary = inspect(SAMPLES / "deep_ep_both.so").binaries[0]
+    targets = [TargetID.parse("gfx942"), TargetID.parse("gfx950")]
+
+    def covered():
+        return [loader.coverage(u, t) for u in loader.units(binary) for t in targets]
+
+    expected = covered()
+    count = len(asked)
+    with loader.remembering():
+        assert covered() == covered() == expected
+        assert len(asked) == 2 * count
+    monkeypatch.setattr(loader, "MOST", 1)
+    with loader.remembering():
+        assert covered() == covered() == expected
+    assert len(asked) == 4 * count  # each pushes out the other
+    covered()
+    assert len(asked) == 5 * count

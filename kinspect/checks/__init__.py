@@ -24,7 +24,7 @@ from kinspect.checks import (
     wheel,
 )
 from kinspect.checks.rules import RULES, Rule
-from kinspect.loader import asked
+from kinspect.loader import asked, remembering
 from kinspect.model import Artifact, Binary, Finding, Severity, Verdict
 from kinspect.policy import Policy
 from kinspect.sidecars import is_sidecar
@@ -113,7 +113,11 @@ CHECKS: Final[tuple[Check, ...]] = (
 
 def run(found_in: Iterable[Artifact], policy: Policy) -> tuple[Finding, ...]:
     """Every finding, in the order of the files; within one, by bundle."""
-    found_in = tuple(found_in)
+    with remembering():
+        return _run(tuple(found_in), policy)
+
+
+def _run(found_in: tuple[Artifact, ...], policy: Policy) -> tuple[Finding, ...]:
     policy = demands.adopted(policy, found_in)
     found: list[Finding] = []
     for artifact in found_in:
