@@ -6,7 +6,6 @@ can't finish, since the system ended it, is done here too.
 """
 
 import os
-import signal
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from typing import Final, Generic, Self, TypeVar
@@ -153,9 +152,11 @@ class _Copies(Generic[R]):
 
     def __init__(self, works: Sequence[Callable[[], Iterator[R]]]) -> None:
         import selectors  # noqa: PLC0415  # for large inputs only, as pickle
+        import signal  # noqa: PLC0415
 
         self._waiting = selectors.PollSelector()
         self._readable = selectors.EVENT_READ
+        self._kill = signal.SIGKILL
         self._buffers: dict[int, bytearray] = {}
         #: their process IDs
         self.processes: list[int] = []
@@ -196,7 +197,7 @@ class _Copies(Generic[R]):
             os.close(pipe)
         while self.processes:
             process = self.processes.pop()
-            os.kill(process, signal.SIGKILL)  # one that ended is there until waited for
+            os.kill(process, self._kill)  # one that ended is there until waited for
             os.waitpid(process, 0)
 
     def results(self) -> Iterator[R]:

@@ -362,7 +362,7 @@ class _Walk:
         if self.reader.judges:
             host = self.host.registered()
             found = replace(host.registration, unnamed=registered.unnamed(host))
-            self.host = replace(host, registration=found)
+            self.host = host._replace(registration=found)
 
     def _places(self, targets: list[View]) -> Iterator[Place | Unreadable]:
         """Where containers start; in place of one that can't be read, why not.

@@ -6,7 +6,6 @@ nearly all of a module, cost nothing.
 """
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from typing import Final, NamedTuple, NoReturn
 
 from kinspect.errors import FormatError
@@ -58,7 +57,6 @@ class Block(NamedTuple):
     id: int
 
 
-@dataclass(frozen=True, slots=True)
 class End:
     """The end of the block that began last."""
 

@@ -100,7 +100,7 @@ class Dynamic(NamedTuple):
     d_val: U64
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Image:
     """The headers of an ELF file."""
 

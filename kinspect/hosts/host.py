@@ -1,7 +1,6 @@
 """What every host format has to say, whatever its headers look like."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from kinspect.errors import Where
@@ -59,8 +58,7 @@ class Registered(NamedTuple):
     unreadable: tuple[Unreadable, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(NamedTuple):
     """A host object, as far as device code is concerned."""
 
     #: as binutils name it: `elf64-x86-64`, `pe-x86-64`
@@ -86,21 +84,18 @@ class Host:
     relocatable: bool = False
     #: mangled names of the device stubs that the host defines
     stubs: frozenset[str] = frozenset()
-    registration: Registration = field(default_factory=Registration)
+    registration: Registration = Registration()
     #: parts of the headers that could not be read
     unreadable: tuple[Unreadable, ...] = ()
     #: finds out what it registers, which costs a look at all of its names and data
-    register: Callable[[], Registered] | None = field(
-        default=None, compare=False, repr=False
-    )
+    register: Callable[[], Registered] | None = None
 
     def registered(self) -> "Host":
         """The host with what it registers; raises FormatError."""
         if self.register is None:
             return self
         found = self.register()
-        return replace(
-            self,
+        return self._replace(
             registration=found.registration,
             stubs=found.stubs,
             unreadable=self.unreadable + found.unreadable,

@@ -1,7 +1,7 @@
 """What one source says of one thing, and where."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
 from kinspect.errors import PolicyError
@@ -20,14 +20,13 @@ class Setting(NamedTuple):
     origin: str
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A value's place in a policy file."""
 
     #: as a message names it
     file: str
     path: Path = ()
-    lines: Mapping[Path, int] = field(default_factory=dict)
+    lines: Mapping[Path, int] = MappingProxyType({})
     #: what origins say in place of the file: `profile deep-ep`
     name: str = ""
 

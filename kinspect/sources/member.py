@@ -57,7 +57,7 @@ class Watch(Protocol):
         """A binary, or what may be one, by its breadcrumb."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Context:
     """What every source needs to know, and what it counts."""
 

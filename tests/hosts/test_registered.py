@@ -1,7 +1,5 @@
 """What a host registers, by names in its read-only data."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -105,7 +103,7 @@ def test_many_names_are_looked_for_at_once():
     names = [f"variable_{number:02}" for number in range(20)]
     found = read(gfx942=names, gfx950=["x"])
     texts = b"\0other\0variable_03\0xvariable_04\0variable_05x\0variable_06\0variable_07"
-    host = replace(HOST, data=(view(texts), view(b"\0variable_11\0")))
+    host = HOST._replace(data=(view(texts), view(b"\0variable_11\0")))
     told = completed(host, [found]).variables
     assert told == ("variable_03", "variable_06", "variable_11")
 
@@ -113,14 +111,14 @@ def test_many_names_are_looked_for_at_once():
 def test_a_table_or_no_wrapper_leaves_nothing_to_look_for():
     disputed = [read(gfx942=["lost"], gfx950=["both"])]
     assert completed(HOST, disputed).variables == ("both", "lost")
-    exact = replace(HOST, registration=Registration(variables=("v",), exact=True))
+    exact = HOST._replace(registration=Registration(variables=("v",), exact=True))
     assert completed(exact, disputed).variables == ("v",)
     stubs = frozenset({"__device_stub__kernel"})
-    bare = replace(HOST, stubs=stubs, data=())
+    bare = HOST._replace(stubs=stubs, data=())
     assert unnamed(bare) == ("kernel",)
-    assert unnamed(replace(exact, stubs=stubs)) == ()
-    assert unnamed(replace(bare, wrappers=())) == ()
-    assert completed(replace(HOST, wrappers=()), disputed).variables == ()
+    assert unnamed(exact._replace(stubs=stubs)) == ()
+    assert unnamed(bare._replace(wrappers=())) == ()
+    assert completed(HOST._replace(wrappers=()), disputed).variables == ()
 
 
 # --- kernels by their stubs -------------------------------------------------------------
@@ -143,14 +141,14 @@ def test_a_table_or_no_wrapper_leaves_nothing_to_look_for():
     ],
 )
 def test_a_kernel_with_a_stub_is_named_in_the_data(stub, data, told):
-    host = replace(HOST, stubs=frozenset({stub}), data=(view(data),))
+    host = HOST._replace(stubs=frozenset({stub}), data=(view(data),))
     assert unnamed(host) == told
 
 
 def test_names_that_were_found_already_are_not_looked_for_again():
     named = Registration(kernels=("_Z3fooPi",))
-    host = replace(
-        HOST, stubs=frozenset({"_Z18__device_stub__fooPi"}), registration=named, data=()
+    host = HOST._replace(
+        stubs=frozenset({"_Z18__device_stub__fooPi"}), registration=named, data=()
     )
     assert unnamed(host) == ()
 
@@ -158,5 +156,5 @@ def test_names_that_were_found_already_are_not_looked_for_again():
 @pytest.mark.parametrize("at", [STEP - 10, STEP - 3, STEP, 2 * STEP + 5])
 def test_a_name_across_the_pieces_that_are_read_counts(at):
     data = bytes(at) + b"kernel\0" + bytes(9)
-    host = replace(HOST, stubs=frozenset({"__device_stub__kernel"}), data=(view(data),))
+    host = HOST._replace(stubs=frozenset({"__device_stub__kernel"}), data=(view(data),))
     assert unnamed(host) == ()
