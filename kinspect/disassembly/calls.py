@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Final
 
-from kinspect.disassembly.kinds import Kind, kind_of
 from kinspect.disassembly.listing import Function, Instruction
 
 #: `s[4:5]`, a pair of scalar registers
@@ -39,8 +38,10 @@ class Leads:
 
     def take(self, one: Instruction) -> int | None:
         """The address that this instruction leads to, or completes."""
+        if not one.text.startswith("s_"):  # most are of the vector unit
+            return None
         name = one.mnemonic
-        if kind_of(name) is Kind.BRANCH and name.startswith(_NEAR):
+        if name.startswith(_NEAR):
             words = _number(_operands(one)[-1])
             return None if words is None else one.end + _signed(words) * _WORD
         if name in _COUNTERS:
