@@ -69,6 +69,14 @@ def payloads(library: Path) -> list[Path]:
     return sorted(directory.glob("*.zst"))
 
 
+def snapshot(library: Path) -> Path:
+    """What this kinspect records of it."""
+    path = library.with_suffix(".json")
+    command = [sys.executable, "-m", "kinspect", "snapshot", str(library), "-o", str(path)]
+    subprocess.run(command, check=True, cwd=ROOT, stderr=subprocess.DEVNULL)
+    return path
+
+
 def _frames(data: bytes) -> Iterator[bytes]:
     """The payloads of CCOB version 3, one after the other, zeros between them.
 

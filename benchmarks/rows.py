@@ -34,7 +34,7 @@ def kinspect(*arguments: str | Path, name: str = OURS, count: int = 0) -> Comman
     script = Path(executable).with_name("kinspect")
     program = [script] if script.exists() else [executable, "-m", "kinspect"]
     codes = JUDGED if arguments[0] == "verify" else frozenset({0})
-    parallel = name == OURS and arguments[0] == "verify"
+    parallel = name == OURS and arguments[0] in ("verify", "diff")
     return Command(name, [*program, *arguments], codes, parallel=parallel, count=count)
 
 
@@ -42,6 +42,7 @@ CLICK: Final = "python -c 'import click'"
 LISTED: Final = "roc-obj-ls"
 BUNDLER: Final = "clang-offload-bundler-19 (first bundle only)"
 ZSTD: Final = "zstd -t"
+ZSTD_BOTH: Final = "zstd -t of both"
 UNZIP: Final = "unzip -p"
 ONE_JOB: Final = "--jobs 1"
 
@@ -87,6 +88,22 @@ def _verify_plain() -> list[Command]:
     ]
 
 
+def _diff() -> list[Command]:
+    """Both sides are read in full: what is the same in both is not looked for."""
+    library = inputs.member(*inputs.XLA)
+    one_job = kinspect("diff", library, library, "--jobs", "1", name=ONE_JOB)
+    found = [kinspect("diff", library, library), one_job]
+    if which("llvm-objcopy-19"):
+        payloads = inputs.payloads(library)
+        found.append(Command(ZSTD_BOTH, ["zstd", "-t", "-q", *payloads, *payloads]))
+    return found
+
+
+def _diff_snapshots() -> list[Command]:
+    recorded = inputs.snapshot(inputs.member(*inputs.XLA))
+    return [kinspect("diff", recorded, recorded), _click()]
+
+
 def _verify_wheel() -> list[Command]:
     wheel, inner = inputs.ONNX
     path = corpus.fetch(wheel)
@@ -122,6 +139,14 @@ ROWS: Final = (
     Row(
         "verify-compressed", "`verify` of the 45 compressed bundles (2.4 GB inflated)",
         _verify_compressed, (Ratio(ZSTD, 2.5), Memory(limit=400e6)),
+    ),
+    Row(
+        "diff", "`diff` of two libraries with 410,000 kernels each (2.4 GB inflated)",
+        _diff, (Seconds(limit=5), Faster(ONE_JOB), Ratio(ZSTD_BOTH)),
+    ),
+    Row(
+        "diff-snapshots", "`diff` of two snapshots with 410,000 kernels each",
+        _diff_snapshots, (Seconds(limit=2), Ratio(CLICK)),
     ),
     Row(
         "verify-wheel", "`verify` of the wheel of the library of 513 MB", _verify_wheel,
