@@ -6,6 +6,7 @@ can't finish, since the system ended it, is done here too.
 """
 
 import os
+import weakref
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from typing import Final, Generic, Self, TypeVar
@@ -125,7 +126,8 @@ class Lost(Exception):
 class Later(Generic[R]):
     """One piece of work, in a copy of this process; its result when it is asked for.
 
-    The copy has the memory of this process as it is now, whatever becomes of it here.
+    The copy has the memory of this process as it is now, whatever becomes of it here. It
+    ends when nobody can ask any more, and with this process at the latest.
     """
 
     def __init__(self, work: Callable[[], R]) -> None:
@@ -133,6 +135,7 @@ class Later(Generic[R]):
         self._running: _Copies[R] | None = None
         if hasattr(os, "fork"):
             self._running = _Copies([lambda: iter([work()])])
+            weakref.finalize(self, self._running.end)
         if self._running is None or not self._running.processes:
             self._done.append(work())
 
@@ -158,6 +161,7 @@ class _Copies(Generic[R]):
         self._readable = selectors.EVENT_READ
         self._kill = signal.SIGKILL
         self._buffers: dict[int, bytearray] = {}
+        self._parent = os.getpid()
         #: their process IDs
         self.processes: list[int] = []
         with suppress(OSError):  # no more processes: what is missing is done here
@@ -190,7 +194,12 @@ class _Copies(Generic[R]):
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End what still runs, and forget it."""
+        self.end()
+
+    def end(self) -> None:
+        """End what still runs, and forget it; in a copy, others are not its own."""
+        if os.getpid() != self._parent:
+            return
         while self._buffers:
             pipe = self._buffers.popitem()[0]
             _READ.discard(pipe)

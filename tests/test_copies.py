@@ -233,6 +233,59 @@ def test_copies_end_with_the_process_that_was_killed() -> None:
     assert done.stdout
 
 
+LEFT = """
+import signal, sys
+from kinspect import copies
+
+def work():
+    print("begun", flush=True)
+    signal.pause()
+
+later = copies.Later(work)
+kept = sys.argv[1:] and [later]
+assert sys.stdin.read(1)
+del later
+print("on", flush=True)
+if not kept:
+    assert sys.stdin.read(1)
+"""
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_nobody_asks_for_ends(kept: bool) -> None:
+    """With its object, and with the process, if an error came between."""
+    arguments = [sys.executable, "-c", LEFT, *(["kept"] if kept else [])]
+    with subprocess.Popen(
+        arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        (copy,) = children.read_text().split()
+        process.stdin.write(".")
+        process.stdin.flush()
+        assert process.stdout.readline() == "on\n"
+        if not kept:
+            assert children.read_text() == ""
+            process.stdin.write(".")
+            process.stdin.flush()
+        assert process.wait(60) == 0
+        assert not Path(f"/proc/{copy}").exists()
+
+
+def test_a_copy_ends_no_other_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though it has all objects of its parent, and may forget them; nor does it try."""
+    waiting, go = os.pipe()
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: os.write(go, b"!"))
+    held = [copies.Later(lambda: os.read(waiting, 1))]
+    assert copies.Later(held.clear).result() is None
+    os.write(go, b".")
+    assert held[0].result() == b"."
+    os.close(waiting)
+    os.close(go)
+
+
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every piece of work goes to another process, however small."""
