@@ -6,6 +6,7 @@ Times are in the benchmarks; here is what was found to grow faster, once.
 import difflib
 import gc
 import sys
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -14,9 +15,11 @@ from hypothesis import strategies as st
 from kinspect import checks, walk
 from kinspect.checks import host, kpack
 from kinspect.errors import TargetError
+from kinspect.formats.amdgpu_elf import open_elf
 from kinspect.hosts import registered
 from kinspect.hosts.elf_image import Image
 from kinspect.policy import Policy
+from kinspect.resources.extents import Extents
 from kinspect.target import PROCESSORS, EntryID, TargetID
 from tests.reading import artifact, judge, read, view
 from tests.writers import Host, Kernel, Wrapper, bundle, ccob, code_object
@@ -181,6 +184,18 @@ def shifted(count):
 def test_wrappers_that_are_all_shifted_are_not_compared_each_with_each():
     few, many = (lines_run(kpack, shifted, count) for count in (40, 80))
     assert many < 2.2 * few
+
+
+def test_where_a_function_ends_is_looked_up_among_all_others():
+    """Of which none are copied for it."""
+    extents = Extents(open_elf(view(code_object("gfx942"))), range(0, 1 << 20, 16))
+    tracemalloc.start()
+    try:
+        assert extents.size(32) == 16
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 << 10
 
 
 @given(st.data())

@@ -21,6 +21,6 @@ class Extents:
 
     def size(self, address: int) -> int:
         """Up to the next function, or to where the section or segment ends."""
-        after = self._starts[bisect_right(self._starts, address) :][:1]
+        after = bisect_right(self._starts, address)
         ends = [end for start, end in self._spans if start <= address < end]
-        return min(after + ends, default=address) - address
+        return min(self._starts[after : after + 1] + ends, default=address) - address
