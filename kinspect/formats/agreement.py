@@ -7,13 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from kinspect.formats.descriptor import Descriptor
-from kinspect.formats.metadata import Kernel, LaunchedKernel
+from kinspect.formats.metadata import Kernel
 from kinspect.machine import Machine
 
 
-def wave_of(
-    kernel: Kernel | LaunchedKernel, descriptor: Descriptor | None, machine: Machine | None
-) -> int:
+def wave_of(kernel: Kernel, descriptor: Descriptor | None, machine: Machine | None) -> int:
     """Lanes of a wave: the descriptor decides, where processors have a choice."""
     if descriptor is not None and machine is not None:
         return 32 if machine.wave32 and descriptor.wave32 else 64
@@ -43,7 +41,7 @@ def described(descriptor: Descriptor, machine: Machine | None) -> dict[str, Any]
 
 
 def disagreements(
-    kernel: Kernel | LaunchedKernel, descriptor: Descriptor, machine: Machine | None
+    kernel: Kernel, descriptor: Descriptor, machine: Machine | None
 ) -> Iterator[str]:
     """The fields of the metadata that the descriptor contradicts."""
     pairs = {
@@ -63,9 +61,7 @@ def disagreements(
         yield from _registers(kernel, descriptor, machine)
 
 
-def _registers(
-    kernel: Kernel | LaunchedKernel, descriptor: Descriptor, machine: Machine
-) -> Iterator[str]:
+def _registers(kernel: Kernel, descriptor: Descriptor, machine: Machine) -> Iterator[str]:
     """Registers that the kernel uses and does not get.
 
     To get more than it uses is no contradiction: a kernel that was compiled for few

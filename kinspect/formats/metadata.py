@@ -56,26 +56,27 @@ class Room(msgspec.Struct, frozen=True, gc=False, rename=lambda name: f".{name}"
     size: int
 
 
-class LaunchedKernel(KernelName, frozen=True, gc=False, rename=lambda name: f".{name}"):
-    """What a kernel needs of its descriptor, and where its arguments lie."""
+class LaunchedKernel(Kernel, frozen=True, gc=False, rename=lambda name: f".{name}"):
+    """A kernel's resources, and where its arguments lie.
 
-    vgpr_count: int | None = None
-    agpr_count: int | None = None
-    sgpr_count: int | None = None
-    group_segment_fixed_size: int | None = None
-    private_segment_fixed_size: int | None = None
-    kernarg_segment_size: int | None = None
-    wavefront_size: int | None = None
-    uses_dynamic_stack: bool | None = None
+    The resources are decoded though a launch needs few of them: HIP reads all fields
+    that it knows, and refuses a list where a number belongs (comgr's metadata kinds).
+    """
+
     #: decoded apart, since kernels have few different lists: see `Metadata.rooms`
     args: msgspec.Raw = msgspec.Raw(b"\x90")
 
 
-#: the fields of a launched kernel, but for its names and arguments
-LAUNCH: Final = tuple(
-    field.name
-    for field in msgspec.structs.fields(LaunchedKernel)
-    if field.name not in ("name", "symbol", "args")
+#: what a launch needs of a descriptor
+LAUNCH: Final = (
+    "vgpr_count",
+    "agpr_count",
+    "sgpr_count",
+    "group_segment_fixed_size",
+    "private_segment_fixed_size",
+    "kernarg_segment_size",
+    "wavefront_size",
+    "uses_dynamic_stack",
 )
 
 
@@ -130,7 +131,7 @@ class Detail(Enum):
 
     NAMES = auto()
     RESOURCES = auto()
-    #: what a descriptor must agree with, and the places of arguments
+    #: resources, and the places of arguments
     LAUNCH = auto()
     ARGUMENTS = auto()
 

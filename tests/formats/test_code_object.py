@@ -363,6 +363,23 @@ def test_metadata_that_is_broken_is_a_fault():
     assert any("metadata" in one for one in faults(code_object(records=[b"\xc1"])))
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "max_flat_workgroup_size",
+        "reqd_workgroup_size",
+        "vgpr_spill_count",
+        "language",
+        "args",
+    ],
+)
+def test_a_field_of_another_kind_is_a_fault(name):
+    """A map is neither a scalar nor a list, be the field needed for a launch or not."""
+    wrong = {".size": 8}
+    (told,) = faults(code_object("gfx942", Kernel("kernel", fields={name: wrong})))
+    assert told.startswith("metadata record: Expected")
+
+
 def test_symbol_names_that_have_no_end_are_a_fault():
     at = GOOD.index(b"\0alpha\0alpha.kd\0")
     strings = bytearray(GOOD)
