@@ -19,6 +19,7 @@ from click.testing import CliRunner
 
 from kinspect import api, copies, inspecting, inventory, walk
 from kinspect.cli import cli, diff
+from kinspect.costs.account import Account
 from kinspect.costs.measured import Question, measure
 from kinspect.costs.reading import each_held
 from kinspect.errors import InputError, Where
@@ -376,6 +377,29 @@ def test_the_size_of_a_member_that_is_lost_is_told(
     assert "ended early" in problem.message
     assert "--jobs 1" in problem.message
     assert list(found.carriers) == [str(tmp_path / "b.so")]
+
+
+def test_not_too_many_costs_wait(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Of small members behind one that is still being read."""
+    data = (SAMPLES / "per_tu_both.so").read_bytes()
+    small = (SAMPLES / "code_object_gfx942.co").read_bytes()
+    (tmp_path / "a.so").write_bytes(data)
+    for number in range(20):
+        (tmp_path / f"b{number:02}.co").write_bytes(small)
+    monkeypatch.setattr(inventory, "BESIDE", len(data))
+    monkeypatch.setattr("kinspect.costs.account.DUE", 8)
+    most = 0
+    settle = Account.settle
+
+    def noted(self: Account, most_running: int = 0) -> None:
+        nonlocal most
+        most = max(most, len(self._due))
+        settle(self, most_running)
+
+    monkeypatch.setattr(Account, "settle", noted)
+    found = measure(str(tmp_path), Question(), jobs=2)
+    assert list(found.carriers) == [str(path) for path in sorted(tmp_path.iterdir())]
+    assert most == 8
 
 
 @pytest.mark.usefixtures("eager")

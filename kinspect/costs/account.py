@@ -22,6 +22,8 @@ from kinspect.view import View
 
 #: to pack a bundle anew takes so many times as long as to read it
 PACKING: Final = 10
+#: small members that wait for one before them: their costs are in memory
+DUE: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class Account:
         if self._jobs > 1 and not alone and inventory.BESIDE <= size < inventory.LARGE:
             self.settle(self._jobs - 1)
             self._due.append(_Due(member.path, size, Later(lambda: self._tried(view))))
-        elif self._due and size < inventory.BESIDE:
+        elif self._due and size < inventory.BESIDE and len(self._due) < DUE:
             self._due.append(_Due(member.path, size, list(self._read(view, 1))))
         else:
             self.settle()
