@@ -12,7 +12,7 @@ from kinspect.snapshot.compare import (
     compare,
     differ,
 )
-from kinspect.snapshot.file import SNAPSHOT_VERSION, is_snapshot, load, save, text
+from kinspect.snapshot.file import SNAPSHOT_VERSION, is_snapshot, load
 from kinspect.snapshot.model import (
     UNKNOWN,
     BinaryRecord,
@@ -24,6 +24,7 @@ from kinspect.snapshot.model import (
 )
 from kinspect.snapshot.recording import of_artifacts
 from kinspect.snapshot.taking import take
+from kinspect.snapshot.writing import save, text
 
 __all__ = [
     "SNAPSHOT_VERSION",
