@@ -7,7 +7,6 @@ for RELR; the processor supplements for the types.
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import compress
 from typing import Final, NamedTuple
 
 from kinspect.hosts.elf_image import DT_STRSZ, DT_STRTAB, DT_SYMTAB, Image, Section
@@ -52,6 +51,10 @@ class Pointer(NamedTuple):
     problem: str = ""
     #: the symbol that the relocation names
     symbol: str = ""
+
+
+#: relocations that are looked at together
+_BLOCK: Final = 2048
 
 
 class Word(NamedTuple):
@@ -107,8 +110,13 @@ def _dynamic_relocations(
     limits.check("relocations", size // stride, table.where())
     # r_offset is the first of three words
     offsets = column(table.bytes(0, size // stride * stride), "Q")[:: stride // 8]
-    for index in compress(range(len(offsets)), map(wanted.__contains__, offsets)):
-        yield table.read(Rela, index * stride)
+    for start in range(0, len(offsets), _BLOCK):
+        block = offsets[start : start + _BLOCK]
+        if wanted.isdisjoint(block):  # most have none, and that is told at once
+            continue
+        for index, offset in enumerate(block, start):
+            if offset in wanted:
+                yield table.read(Rela, index * stride)
 
 
 def _relocated(image: Image, rela: Rela) -> Pointer:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kinspect.errors import FormatError, LimitExceeded
-from kinspect.hosts import elf, elf_symbols
+from kinspect.hosts import elf, elf_relocations, elf_symbols
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import Linkage
 from tests.reading import ends_well, flips, view
@@ -90,6 +90,15 @@ def test_a_symbolic_relocation_adds_its_addend():
     built = Host(PAIR, wrappers).build()
     start = built.place[FATBIN]
     assert pointed(parse(built.data)) == [start, start + SECOND]
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 9, 10, 2048])
+def test_relocations_are_found_in_every_block_of_them(block, monkeypatch):
+    places = [SECOND if number % 3 else 0 for number in range(10)]
+    built = Host(PAIR, [Wrapper(at) for at in places]).build()
+    monkeypatch.setattr(elf_relocations, "_BLOCK", block)
+    start = built.place[FATBIN]
+    assert pointed(parse(built.data)) == [start + at for at in places]
 
 
 @pytest.mark.parametrize("count", [1, 2, 63, 64, 65, 200])
