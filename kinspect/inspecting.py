@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kinspect.copies import share
 from kinspect.errors import KinspectError, WorkerError
@@ -61,8 +61,7 @@ def read(
     )
 
 
-@dataclass(slots=True)
-class _Elsewhere:
+class _Elsewhere(NamedTuple):
     """A file that another process has read."""
 
     size: int

@@ -1,8 +1,7 @@
 """What the members of an artifact turn out to be: binaries, and files beside them."""
 
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from kinspect.copies import Later, Lost
 from kinspect.errors import FormatError, InputError, KinspectError, Where
@@ -27,8 +26,7 @@ LARGE: Final = 128 << 20
 Result = Binary | Unreadable | InputError | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Awaited:
+class _Awaited(NamedTuple):
     """A member that is being read beside others."""
 
     path: str

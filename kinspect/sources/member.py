@@ -43,8 +43,10 @@ Part = Member | Unreadable
 class Counted(Protocol):
     """Bytes somewhere, and how many of them were read so far."""
 
-    size: int
-    consumed: int
+    @property
+    def size(self) -> int: ...
+    @property
+    def consumed(self) -> int: ...
 
 
 class Watch(Protocol):
