@@ -151,7 +151,8 @@ def command(
     if not work.listed and not work.problems:
         work.problems.extend(no_kernels(paths, work.limits, exclude))
     if not work.listed and not work.problems:
-        tell("no kernel there is what was asked for; `kinspect kernels` lists them")
+        asked = "no kernel there is what was asked for; `kinspect kernels` lists them"
+        tell(asked if choice.restricts else "there is no kernel")
     tell_each(work.problems)
     whole = work.listed and not work.problems
     raise click.exceptions.Exit(Exit.VERIFIED if whole else Exit.COULD_NOT_TELL)

@@ -159,6 +159,14 @@ def test_kernels_are_chosen(kinspect, fake, lib):
         assert "no kernel there is what was asked for" in done.err
 
 
+def test_what_has_no_kernels(kinspect, fake, tmp_path):
+    """Nothing was asked for: nothing was asked for in vain."""
+    fake()
+    (tmp_path / "host.so").write_bytes(Host().build().data)
+    done = kinspect("disasm", tmp_path / "host.so")
+    assert (done.code, done.err) == (2, "kinspect: error: there is no kernel\n")
+
+
 def test_a_listing_for_programs(kinspect, fake, lib):
     fake(printed(lib, "s_branch 1 | BF800000 <_Z3fooPi+0x4>", *SOUND[1:]))
     schema = json.loads(schemas.read("disassembly"))
