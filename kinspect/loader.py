@@ -180,8 +180,9 @@ def asked(binary: Binary, required: Iterable[TargetID]) -> tuple[TargetID, ...]:
 _Known = dict[tuple[object, ...], tuple[Unit, TargetID, Runtime, Coverage]]
 
 _KNOWN: Final[ContextVar[_Known | None]] = ContextVar("_KNOWN", default=None)
-#: so much is remembered
-MOST: Final = 4096
+#: so much is remembered, in 25 MB: each rule goes over all bundles, so that of more than
+#: this nothing would be there when the next one asks
+MOST: Final = 1 << 16
 
 
 @contextmanager

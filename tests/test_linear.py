@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinspect import checks, walk
+from benchmarks import generated
+from kinspect import checks, loader, walk
 from kinspect.checks import host, kpack
 from kinspect.errors import TargetError
 from kinspect.formats.amdgpu_elf import open_elf
@@ -90,6 +91,11 @@ def test_what_was_read_leaves_no_cycles():
     for data in files:
         judge(data)
     assert gc.collect() == 0
+
+
+def test_what_all_bundles_cover_is_remembered_from_rule_to_rule():
+    """Of fewer, nothing: each rule would push out what the next one asks for first."""
+    assert 2 * generated.FAMILIES["bundles"].most <= loader.MOST  # for two targets
 
 
 # --- lines that are run -------------------------------------------------------------------
