@@ -214,10 +214,14 @@ _arguments: Final = msgspec.msgpack.Decoder(list[Room])
 
 
 def _rooms(kernels: Sequence[LaunchedKernel]) -> list[int]:
-    """The room of each kernel's arguments; raises what msgspec raises."""
+    """The room of each kernel's arguments; raises msgspec.DecodeError."""
     lists = [bytes(kernel.args) for kernel in kernels]
-    rooms = {
-        data: max((one.offset + one.size for one in _arguments.decode(data)), default=0)
-        for data in set(lists)
-    }
+    rooms = {}
+    for data in dict.fromkeys(lists):
+        try:
+            places = _arguments.decode(data)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+            message = f"arguments of {kernels[lists.index(data)].name}: {error}"
+            raise msgspec.DecodeError(message) from error
+        rooms[data] = max((one.offset + one.size for one in places), default=0)
     return [rooms[data] for data in lists]

@@ -377,7 +377,16 @@ def test_a_field_of_another_kind_is_a_fault(name):
     """A map is neither a scalar nor a list, be the field needed for a launch or not."""
     wrong = {".size": 8}
     (told,) = faults(code_object("gfx942", Kernel("kernel", fields={name: wrong})))
-    assert told.startswith("metadata record: Expected")
+    assert told.startswith("metadata record: ")
+    assert ": Expected" in told
+
+
+def test_the_first_arguments_that_are_broken_are_told():
+    """Though each list is decoded once, for whichever kernel has it."""
+    broken = [Kernel(f"k{n}", fields={"args": [{".size": n}]}) for n in range(30)]
+    same = Kernel("same", fields={"args": [{".size": 0}]})
+    (told,) = faults(code_object("gfx942", "sound", *broken, same))
+    assert told.startswith("metadata record: arguments of k0: Object missing")
 
 
 def test_symbol_names_that_have_no_end_are_a_fault():
