@@ -43,16 +43,33 @@ def doubled(item: int) -> tuple[int, int]:
 def test_results_are_in_order_and_from_all() -> None:
     """Of this process and its copies: each takes what is left."""
     weights = [(item * 7919) % 50 * (1 << 20) for item in range(40)]
+    parent = os.getpid()
+    begun, begin = os.pipe()
+    waiting, go = os.pipe()
+    first = [True]
 
-    def slow(item: int) -> tuple[int, int]:
-        time.sleep(0.02)
+    def held(item: int) -> tuple[int, int]:
+        """No process goes on before each of them has taken something."""
+        if first:
+            first.clear()
+            if os.getpid() == parent:
+                os.write(go, b"..")
+            else:
+                os.write(begin, b".")
+                os.read(waiting, 1)
         return doubled(item)
 
-    found = list(copies.share(slow, range(40), weights, 3))
+    def meanwhile() -> None:
+        for _ in range(2):
+            os.read(begun, 1)
+
+    found = list(copies.share(held, range(40), weights, 3, meanwhile))
     assert [value for value, _ in found] == [2 * item for item in range(40)]
     processes = {process for _, process in found}
     assert len(processes) == 3
-    assert os.getpid() in processes
+    assert parent in processes
+    for end in (begun, begin, waiting, go):
+        os.close(end)
 
 
 def test_something_else_is_done_while_copies_work() -> None:
