@@ -1,95 +1,22 @@
 """AMDGPU code objects: what can be launched from one.
 
-Source: LLVM, User Guide for AMDGPU Backend, "Code Object" (Symbols, Kernel
-Descriptor). The symbol table is hot: a large binary holds a million of its rows.
+Source: LLVM, User Guide for AMDGPU Backend, "Code Object" (Symbols, Kernel Descriptor).
 """
 
-import sys
-from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import attrgetter
-from typing import Final
 
 from kinspect.errors import FormatError, LimitExceeded
-from kinspect.formats import loading, metadata, symbols
+from kinspect.formats import loading, metadata
 from kinspect.formats.amdgpu_elf import Elf, metadata_records, open_elf
-from kinspect.formats.launching import Launched, Launcher
+from kinspect.formats.launching import Launcher
 from kinspect.formats.metadata import Detail
-from kinspect.formats.symbols import SymbolTable
+from kinspect.formats.named import Kernels, Names, Symbols, Tables
 from kinspect.limits import DEFAULT, Limits
 from kinspect.machine import machine_of
 from kinspect.model import CodeObject, Fault
 from kinspect.target import from_e_flags
 from kinspect.view import View
-
-#: st_info of the symbols that others can find and that are no functions
-_OBJECTS: Final = frozenset(
-    info
-    for info in range(256)
-    if info >> 4 != symbols.STB_LOCAL
-    and info & 15 in (symbols.STT_OBJECT, symbols.STT_AMDGPU_HSA_KERNEL)
-)
-#: of functions that others can find
-_FUNCTIONS: Final = frozenset(
-    info
-    for info in range(256)
-    if info >> 4 != symbols.STB_LOCAL and info & 15 == symbols.STT_FUNC
-)
-_names_of: Final = attrgetter("name", "symbol")
-
-
-@dataclass(frozen=True, slots=True)
-class Symbols:
-    """The symbols of a code object that say something about its kernels."""
-
-    #: non-local `.kd` symbols, by name: value and size
-    descriptors: dict[str, tuple[int, int]]
-    #: bytes of the functions that others can find, by name
-    code_sizes: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """The rows of a symbol table that are of interest, with their names."""
-
-    table: SymbolTable
-    #: objects that others can find, descriptors and variables, by their section
-    objects: Mapping[int, Sequence[int]]
-    #: descriptors with their rows
-    descriptors: Mapping[str, int]
-    #: functions that others can find, with their rows
-    functions: Mapping[str, int]
-    undefined: tuple[str, ...]
-    variables: tuple[str, ...]
-
-    def in_table(self, table: SymbolTable) -> Symbols:
-        """What a table says of kernels that has the same names."""
-        values, sizes = table.values, table.sizes
-        return Symbols(
-            {name: (values[row], sizes[row]) for name, row in self.descriptors.items()},
-            {name: sizes[row] for name, row in self.functions.items()},
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Kernels:
-    """Metadata records held against descriptors, by name; sorted."""
-
-    #: of the symbol table for linkers, and of that for the loader
-    found: tuple["_Found | None", "_Found | None"]
-    #: name and symbol of each record
-    records: Sequence[tuple[str, str]]
-    kernels: tuple[str, ...]
-    undescribed: tuple[str, ...]
-    unlisted: tuple[str, ...]
-    twice: tuple[str, ...]
-    #: the kernels that the loader finds, by their rows of the loader's table
-    launched: Launched
-    #: for each of the kernels, its record; of several with its name, the last
-    record_of: Sequence[int]
-    #: and the row of that record's descriptor in the table for linkers
-    described: Sequence[int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,23 +30,15 @@ class Parsed:
     descriptors: Sequence[tuple[int, int] | None]
 
 
-#: how many different tables are remembered: a bundle may hold two code objects for each
-#: target, and each has two tables
-KEPT: Final = 4
-
-
 class Parser:
     """Reads code objects, one after the other.
 
-    A bundle holds the same kernels for many targets, so what names come to is found once
-    for all code objects that have the same ones; comparing them is far cheaper. The names
-    themselves are then once in memory, too.
+    What kernels of several objects have in common is found once: see `Names`, `Launcher`.
     """
 
     def __init__(self, limits: Limits = DEFAULT) -> None:
         self._limits = limits
-        self._found: deque[_Found] = deque(maxlen=KEPT)
-        self._kernels: deque[_Kernels] = deque(maxlen=KEPT)
+        self._names = Names(limits)
         self._launcher = Launcher()
 
     def parse(self, view: View) -> CodeObject:
@@ -153,19 +72,19 @@ class Parser:
         faults = list(elf.faults)
         records: list[View] = []
         meta = metadata.Metadata(None, None, ())
-        tables = _Tables()
+        tables = Tables()
         broken: tuple[tuple[str, str], ...] = ()
         try:
             if linked:
                 faults += loading.faults(elf, self._limits)
             records = metadata_records(elf, self._limits)
             meta = metadata.parse(records, self._limits, detail)
-            tables = self._tables(elf)
+            tables = self._names.tables(elf)
         except LimitExceeded:
             raise  # not damaged: not judged
         except FormatError as error:
             faults.append(Fault(error.message, error.where))
-        named = self._matched(tables, meta.kernels)
+        named = self._names.matched(tables, meta.kernels)
         if tables.home is not None and detail is Detail.LAUNCH:
             processor = None if flags.target is None else machine_of(str(flags.target))
             found = self._launcher.broken(elf, processor, tables.home, meta, named.launched)
@@ -194,54 +113,7 @@ class Parser:
 
     def symbols(self, elf: Elf) -> Symbols:
         """What `.dynsym` says of kernels; raises FormatError."""
-        table = symbols.dynamic(elf, self._limits)
-        return Symbols({}, {}) if table is None else self._names(table).in_table(table)
-
-    def _tables(self, elf: Elf) -> "_Tables":
-        dynamic = symbols.dynamic(elf, self._limits)
-        if dynamic is None:
-            return _Tables()
-        found = self._names(dynamic)
-        full = symbols.full(elf, self._limits)
-        if full is None:
-            return _Tables(found, found, dynamic, dynamic, stripped=True)
-        return _Tables(found, self._names(full), dynamic, full)
-
-    def _names(self, table: SymbolTable) -> _Found:
-        for known in self._found:
-            if known.table.has_names_of(table):
-                return known
-        found = _find(table)
-        self._found.append(found)
-        return found
-
-    def _matched(
-        self, tables: "_Tables", kernels: Sequence[metadata.KernelName]
-    ) -> _Kernels:
-        records = [*map(_names_of, kernels)]
-        found, loaded = tables.found, tables.loaded
-        for known in self._kernels:
-            same = known.found[0] is found and known.found[1] is loaded
-            if same and known.records == records:
-                return known
-        matched = _match(found, loaded, records)
-        self._kernels.append(matched)
-        return matched
-
-
-@dataclass(frozen=True, slots=True)
-class _Tables:
-    """The symbols of a code object."""
-
-    #: `.dynsym`, by which linkers and comgr go
-    found: _Found | None = None
-    #: `.symtab`, by which the loader goes
-    loaded: _Found | None = None
-    #: `.dynsym` itself
-    linked: SymbolTable | None = None
-    #: the loader's, or the other where there is none
-    home: SymbolTable | None = None
-    stripped: bool = False
+        return self._names.symbols(elf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,47 +123,13 @@ class _Read:
     code_object: CodeObject
     elf: Elf
     metadata: metadata.Metadata
-    tables: _Tables
-    named: _Kernels
+    tables: Tables
+    named: Kernels
 
 
 def parse(view: View, limits: Limits = DEFAULT) -> CodeObject:
     """Read one code object: see `Parser`."""
     return Parser(limits).parse(view)
-
-
-def _match(
-    found: _Found | None, loaded: _Found | None, records: Sequence[tuple[str, str]]
-) -> _Kernels:
-    """A kernel needs a descriptor in both tables, and is launched by the loader's."""
-    rows = loaded.descriptors if loaded else {}
-    functions = loaded.functions if loaded else {}
-    descriptors = frozenset(found.descriptors if found else ()) & rows.keys()
-    either = frozenset(found.descriptors if found else ()) | rows.keys()
-    # Each name once in memory: code objects for other targets have the same kernels.
-    names = [sys.intern(name) for name, _ in records]
-    launched = [row for row, (_, symbol) in enumerate(records) if symbol in descriptors]
-    kernels = {names[row] for row in launched}
-    twice = {name for name, count in Counter(names).items() if count > 1}
-    order = tuple(sorted(kernels))
-    last = dict(zip(names, range(len(names)), strict=True))
-    record_of = [last[name] for name in order]
-    linked = found.descriptors if found else {}
-    return _Kernels(
-        (found, loaded),
-        records,
-        kernels=order,
-        undescribed=tuple(sorted(set(names) - kernels)),
-        unlisted=tuple(sorted(either - {symbol for _, symbol in records})),
-        twice=tuple(sorted(twice)),
-        launched=Launched(
-            launched,
-            [rows[records[row][1]] for row in launched],
-            [functions.get(records[row][0]) for row in launched],
-        ),
-        record_of=record_of,
-        described=[linked.get(records[record][1]) for record in record_of],
-    )
 
 
 def kernels(
@@ -302,40 +140,7 @@ def kernels(
     return metadata.parse(records, limits, detail).resources
 
 
-def _find(table: SymbolTable) -> _Found:
-    infos, sections = table.infos, table.sections
-    objects = [
-        index for index, info in enumerate(infos) if info in _OBJECTS and sections[index]
-    ]
-    descriptors: dict[str, int] = {}
-    variables = []
-    for index, name in zip(objects, table.names(objects), strict=True):
-        if name.endswith(".kd"):
-            descriptors[name] = index
-        elif not name.startswith("__hip_cuid_"):
-            variables.append(name)
-    functions = [
-        index for index, info in enumerate(infos) if info in _FUNCTIONS and sections[index]
-    ]
-    missing = [
-        index
-        for index, section in enumerate(sections)
-        if not section and infos[index] >> 4 == symbols.STB_GLOBAL
-    ]
-    homes: dict[int, list[int]] = {}
-    for index in objects:
-        homes.setdefault(sections[index], []).append(index)
-    return _Found(
-        table,
-        homes,
-        descriptors,
-        dict(zip(table.names(functions), functions, strict=True)),
-        tuple(sorted(table.names(missing))),
-        tuple(sorted(variables)),
-    )
-
-
-def _symbol_faults(elf: Elf, tables: _Tables) -> Sequence[Fault]:
+def _symbol_faults(elf: Elf, tables: Tables) -> Sequence[Fault]:
     if tables.loaded is None or tables.home is None:
         return ()
     faults = tuple(loading.descriptors(elf, tables.home, tables.loaded.descriptors))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from kinspect.errors import FormatError, LimitExceeded
 from kinspect.formats import amdgpu_elf, symbols
 from kinspect.formats import code_object as reader
+from kinspect.formats.named import Symbols
 from kinspect.limits import DEFAULT, Limits
 from kinspect.model import CodeObject
 from kinspect.view import Memory, View
@@ -511,7 +512,7 @@ def symbols_of(data):
 
 
 def test_a_code_object_without_symbols_has_none_to_read():
-    assert symbols_of(useless()[:64]) == reader.Symbols({}, {})
+    assert symbols_of(useless()[:64]) == Symbols({}, {})
 
 
 def test_the_symbols_by_themselves_are_those_for_linkers():
