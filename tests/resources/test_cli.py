@@ -418,6 +418,14 @@ def test_code_whose_symbol_has_no_size(run, tmp_path):
     assert {row["name"]: row["code_size"] for row in rows} == {"one": 256, "two": 256}
 
 
+def test_a_kernel_that_was_compiled_to_nothing_has_no_size(run, tmp_path):
+    """As those of rocPRIM for other processors: the next function lies at its address."""
+    data = code_object("gfx942", Kernel("one", code=b""), Kernel("two", code=bytes(12)))
+    (tmp_path / "x.co").write_bytes(data)
+    rows = json.loads(run("--format", "json", tmp_path / "x.co"))
+    assert {row["name"]: row["code_size"] for row in rows} == {"one": 0, "two": 12}
+
+
 def test_damage_is_told_and_the_rest_listed(run, tmp_path, capsys):
     data = bundle(("gfx942", code_object("gfx942", "k")))
     (tmp_path / "x.so").write_bytes(Host(ccob(data, 3, digest=1)).build().data)
