@@ -190,11 +190,13 @@ class _Code:
         """Those of the entries that may lie outside of code, or where there is none."""
         if not starts:
             return set()
-        low, high = min(starts.values()), max(starts.values()) + _START
-        home, at = self._load(low), self._place(low, high - low)
+        low, last = min(starts.values()), max(starts.values())
+        home, at = self._load(low), self._place(low, last - low + 1)
         if home is None or not home.p_flags & PF_X or at is None:
             return set(starts)
-        text = self._elf.view.bytes(at, high - low)
+        # The last kernel may be one instruction at the end of its segment.
+        size = min(last - low + _START, len(self._elf.view) - at)
+        text = self._elf.view.bytes(at, size)
         return {
             row
             for row, entry in starts.items()

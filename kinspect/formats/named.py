@@ -8,7 +8,8 @@ import sys
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
+from itertools import compress
+from operator import attrgetter, not_
 from typing import Final
 
 from kinspect.formats import symbols
@@ -18,19 +19,16 @@ from kinspect.formats.metadata import KernelName
 from kinspect.formats.symbols import SymbolTable
 from kinspect.limits import Limits
 
-#: st_info of the symbols that others can find and that are no functions
-_OBJECTS: Final = frozenset(
-    info
-    for info in range(256)
-    if info >> 4 != symbols.STB_LOCAL
-    and info & 15 in (symbols.STT_OBJECT, symbols.STT_AMDGPU_HSA_KERNEL)
-)
-#: of functions that others can find
-_FUNCTIONS: Final = frozenset(
-    info
-    for info in range(256)
-    if info >> 4 != symbols.STB_LOCAL and info & 15 == symbols.STT_FUNC
-)
+
+def _chosen(*kinds: int) -> bytes:
+    """For each st_info whether others can find such a symbol, and it is of a kind."""
+    return bytes(
+        info >> 4 != symbols.STB_LOCAL and info & 15 in kinds for info in range(256)
+    )
+
+
+_OBJECTS: Final = _chosen(symbols.STT_OBJECT, symbols.STT_AMDGPU_HSA_KERNEL)
+_FUNCTIONS: Final = _chosen(symbols.STT_FUNC)
 _names_of: Final = attrgetter("name", "symbol")
 
 
@@ -193,9 +191,8 @@ def _match(
 
 def _find(table: SymbolTable) -> Found:
     infos, sections = table.infos, table.sections
-    objects = [
-        index for index, info in enumerate(infos) if info in _OBJECTS and sections[index]
-    ]
+    rows = range(len(infos))
+    objects = [row for row in compress(rows, infos.translate(_OBJECTS)) if sections[row]]
     descriptors: dict[str, int] = {}
     variables = []
     for index, name in zip(objects, table.names(objects), strict=True):
@@ -204,16 +201,16 @@ def _find(table: SymbolTable) -> Found:
         elif not name.startswith("__hip_cuid_"):
             variables.append(name)
     functions = [
-        index for index, info in enumerate(infos) if info in _FUNCTIONS and sections[index]
+        row for row in compress(rows, infos.translate(_FUNCTIONS)) if sections[row]
     ]
     missing = [
-        index
-        for index, section in enumerate(sections)
-        if not section and infos[index] >> 4 == symbols.STB_GLOBAL
+        row
+        for row in compress(rows, map(not_, sections))
+        if infos[row] >> 4 == symbols.STB_GLOBAL
     ]
     homes: dict[int, list[int]] = {}
-    for index in objects:
-        homes.setdefault(sections[index], []).append(index)
+    for row in objects:
+        homes.setdefault(sections[row], []).append(row)
     return Found(
         table,
         homes,
