@@ -194,7 +194,8 @@ def test_wrappers_that_are_all_shifted_are_not_compared_each_with_each():
 
 def test_where_a_function_ends_is_looked_up_among_all_others():
     """Of which none are copied for it."""
-    extents = Extents(open_elf(view(code_object("gfx942"))), range(0, 1 << 20, 16))
+    places = [(at, 0) for at in range(0, 1 << 20, 16)]
+    extents = Extents(open_elf(view(code_object("gfx942"))), places)
     tracemalloc.start()
     try:
         assert extents.size(32) == 16

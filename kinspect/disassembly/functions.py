@@ -35,17 +35,23 @@ class Functions:
         self._rows = sorted((name, (at, size)) for name, _, at, size in rows)
         self._places = {} if dynamic is None else dynamic.functions()
         places = (*self._places.values(), *(place for _, place in self._rows))
-        self._extents = Extents(elf, (address for address, _ in places))
+        self._extents = Extents(elf, places)
 
-    def kernels(self, admits: Admits = _ALL) -> list[Function]:
-        """Those that are asked for; raises FormatError where one has no code."""
-        found = []
+    def kernels(self, admits: Admits = _ALL) -> tuple[list[Function], list[str]]:
+        """Those that are asked for, and the names of those that have no code.
+
+        Raises FormatError where nothing tells of one.
+        """
+        found, empty = [], []
         for name in filter(admits, self._names):
             if name not in self._places:
                 message = f"no symbol tells where the code of {name} is"
                 raise FormatError(message, self._elf.view.where())
-            found.append((name, self._places[name]))
-        return list(self._shared(found, kernel=True))
+            if self._size(self._places[name]):
+                found.append((name, self._places[name]))
+            else:
+                empty.append(name)
+        return list(self._shared(found, kernel=True)), empty
 
     def others(self) -> list[Function]:
         """Those that are no kernels, nor part of the code of one."""
@@ -64,8 +70,12 @@ class Functions:
     ) -> Iterator[Function]:
         """Functions by where they are: those that share their code are one."""
         found: dict[Place, list[str]] = {}
-        for name, (address, size) in rows:
-            place = address, size or self._extents.size(address)
-            found.setdefault(place, []).append(name)
+        for name, place in rows:
+            found.setdefault((place[0], self._size(place)), []).append(name)
         for (address, size), names in found.items():
-            yield Function(tuple(names), address, size, kernel)
+            if size:
+                yield Function(tuple(names), address, size, kernel)
+
+    def _size(self, place: Place) -> int:
+        address, size = place
+        return size or self._extents.size(address)

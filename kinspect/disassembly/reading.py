@@ -19,6 +19,7 @@ from kinspect.formats.metadata import Detail
 from kinspect.limits import DEFAULT, Limits
 from kinspect.machine import machine_of
 from kinspect.model import Unreadable
+from kinspect.names import brief
 from kinspect.resources.reading import Opened, Query, opened
 from kinspect.sources import Named
 from kinspect.target import from_e_flags
@@ -64,6 +65,8 @@ class Disassembled:
     processor: str
     objdump: Objdump
     decoder: Decoder
+    #: kernels that were asked for, and were compiled to nothing
+    empty: tuple[str, ...]
     #: the functions that are no kernels, chosen or not, by their addresses
     others: Mapping[int, Function]
     _elf: Elf = field(repr=False)
@@ -168,9 +171,13 @@ def _prepared(
     elf = open_elf(one.data, limits)
     functions = Functions(elf, [kernel.name for kernel in kernels], limits)
     admits, others = query.kernels.admits, functions.others()
-    chosen = [*functions.kernels(admits), *_admitted(others, admits)]
+    own, empty = functions.kernels(admits)
+    chosen = [*own, *_admitted(others, admits)]
     if not chosen:
-        return None
+        if not empty:
+            return None
+        message = f"{brief(empty[0])} was compiled to nothing: it has no instructions"
+        raise FormatError(message, one.data.where())
     code = Code(elf, chosen)
     flags = from_e_flags(elf.header.e_flags, elf.abi_version)
     if flags.target is None:
@@ -190,6 +197,7 @@ def _prepared(
         processor,
         decoder.tools.knowing(processor),
         decoder,
+        tuple(empty),
         {function.address: function for function in others},
         elf,
         code,

@@ -8,7 +8,7 @@ from typing import Any, Final
 from kinspect.disassembly import Disassembled, Function, Instruction, Kind, kind_of
 from kinspect.disassembly.calls import Leads
 from kinspect.disassembly.statistics import Foreign, Statistics, called
-from kinspect.names import demangle, escape
+from kinspect.names import brief, demangle, escape
 from kinspect.render.style import fitting_table
 from kinspect.render.words import count
 
@@ -61,6 +61,8 @@ def listing(one: Disassembled) -> Iterator[str]:
             address = leads.take(instruction)
             callee = None if address is None else one.others.get(address)
             yield from _lines(function, instruction, callee)
+    if one.empty:
+        yield f"{place}{_without_code(one)}"
 
 
 def _lines(function: Function, one: Instruction, callee: Function | None) -> Iterator[str]:
@@ -145,7 +147,14 @@ def table(
     if one.left_out:
         functions = count(one.left_out, "function")
         text += f"  not counted: {functions} that nothing here calls, unless by a pointer\n"
-    return text
+    return text + _without_code(one)
+
+
+def _without_code(one: Disassembled) -> str:
+    if not one.empty:
+        return ""
+    kernels = count(len(one.empty), "kernel")
+    return f"  without code: {kernels}, compiled to nothing, {brief(one.empty[0])} first\n"
 
 
 def _name(function: Function) -> str:

@@ -60,19 +60,14 @@ def measure(
 
 
 def _code_sizes(elf: Elf, told: Mapping[str, int], limits: Limits) -> Mapping[str, int]:
-    """What the symbols tell; where they tell none, by what comes next.
-
-    A kernel that lies where another function is was compiled to nothing.
-    """
+    """What the symbols tell; where they tell none, by what comes next."""
     if all(told.values()):
         return told
     table = symbols.full(elf, limits) or symbols.dynamic(elf, limits)
     places = {} if table is None else table.functions()
-    extents = Extents(elf, (address for address, _ in places.values()))
-    taken = {address for address, size in places.values() if size}
-    unknown = {n: at for n, (at, size) in places.items() if not size and at not in taken}
+    extents = Extents(elf, places.values())
     return {
-        name: size or (extents.size(unknown[name]) if name in unknown else 0)
+        name: size or (extents.size(places[name][0]) if name in places else 0)
         for name, size in told.items()
     }
 

@@ -303,6 +303,35 @@ alone(int)
     )
 
 
+def test_kernels_that_were_compiled_to_nothing_are_told(
+    kinspect, tmp_path, monkeypatch, fake
+):
+    """As those of rocPRIM for other processors: another kernel lies at their address."""
+    monkeypatch.chdir(tmp_path)
+    kernels = kernel(FOO, b""), kernel(BAR, words(REST[0]))
+    data = code_object("gfx942", *kernels, align=4)
+    at = data.index(words(REST[0])) + 0x10000
+    (tmp_path / "x.co").write_bytes(data)
+    fake(printed(at, REST[0]), processors=["gfx942"])
+    done = kinspect("disasm", "x.co")
+    assert (done.code, done.err) == (0, "")
+    assert (
+        done.out
+        == f"""\
+x.co   bundle 0, gfx942, 4 bytes at {at:#x}
+ns::bar(int)
+  0000  s_endpgm
+x.co   bundle 0, gfx942  without code: 1 kernel, compiled to nothing, foo(int*) first
+"""
+    )
+    lines = kinspect("disasm", "--stats", "x.co").out.splitlines()
+    assert lines[0] == "x.co   bundle 0, gfx942, 1 kernel"
+    assert lines[-1] == "  without code: 1 kernel, compiled to nothing, foo(int*) first"
+    done = kinspect("disasm", "-k", "foo*", "x.co")
+    assert done.code == 2
+    assert "foo(int*) was compiled to nothing: it has no instructions" in done.err
+
+
 def test_functions_are_counted_as_kernels_are(kinspect, calling):
     """An instruction of a newer processor may be in one of them alone."""
     lines = kinspect("disasm", "--stats", "x.co").out.splitlines()
