@@ -1,6 +1,8 @@
 """Memory to inflate into, kept from one use to the next."""
 
 import mmap
+import sys
+from contextlib import suppress
 from typing import Any, Final
 
 from kinspect.errors import FormatError, Where
@@ -12,6 +14,12 @@ _PRIVATE: Final[dict[str, Any]] = (
     if hasattr(mmap, "MAP_ANONYMOUS")
     else {}
 )
+
+#: MADV_POPULATE_WRITE (Linux 5.14, mman-common.h): to make many pages at once takes half
+#: as long as to make each when it is first touched
+_POPULATE: Final = 23 if sys.platform == "linux" else None
+#: bytes that are made ready at once
+STEP: Final = 4 << 20
 
 
 class Room:
@@ -36,3 +44,14 @@ class Room:
                 message = f"no memory for {size} bytes"
                 raise FormatError(message, where) from error
         return memoryview(self._buffer)[:size]
+
+    def ready(self, at: int) -> int:
+        """Make the next `STEP` bytes ready to be written, and say where they end.
+
+        `at` is a multiple of `STEP`. It only saves time: nothing depends on it.
+        """
+        if self._buffer is not None and _POPULATE is not None:
+            size = min(STEP, len(self._buffer) - at)
+            with suppress(OSError, ValueError):  # an older system, or no memory: later
+                self._buffer.madvise(_POPULATE, at, size)
+        return at + STEP

@@ -25,7 +25,7 @@ except ImportError:  # not installed: the standard library's
     fastest = zlib  # type: ignore[misc]
 
 #: how much is inflated at once
-CHUNK: Final = 1 << 18
+CHUNK: Final = 1 << 17
 
 crc32: Final[Callable[..., int]] = fastest.crc32
 
@@ -33,7 +33,7 @@ crc32: Final[Callable[..., int]] = fastest.crc32
 def pieces(data: View, first: int) -> Iterator[bytes]:
     """A raw deflate stream (RFC 1951), inflated piece by piece, the first one small.
 
-    A piece is never larger than 1 MiB, whatever the stream would inflate to. Raises
+    A piece is never larger than 512 KiB, whatever the stream would inflate to. Raises
     FormatError where the stream is damaged; that it ends too early shows in its length.
     """
     stream = fastest.decompressobj(-zlib.MAX_WBITS)
@@ -55,8 +55,8 @@ def pieces(data: View, first: int) -> Iterator[bytes]:
         raise FormatError(message, data.where()) from error
 
 
-#: pieces that are inflated before they are asked for, 1 MiB each at most
-AHEAD: Final = 4
+#: pieces that are inflated before they are asked for, 512 KiB each at most
+AHEAD: Final = 8
 
 
 def ahead(pieces: Iterator[bytes]) -> Generator[bytes, None, None]:

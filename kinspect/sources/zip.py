@@ -215,7 +215,7 @@ def _inflated(
 ) -> Member | None:
     """The member's bytes, or None if its first bytes are of no interest."""
     target = room.of(info.file_size, Where(path))
-    filled = 0
+    filled = ready = 0
     crc = 0
     head = min(HEAD, info.file_size)
     asked = False
@@ -224,6 +224,8 @@ def _inflated(
             if filled + len(out) > info.file_size:
                 message = f"inflates to more than its {info.file_size} bytes"
                 raise FormatError(message, data.where())
+            while asked and ready < filled + len(out):
+                ready = room.ready(ready)
             target[filled : filled + len(out)] = out
             filled += len(out)
             context.inflated(len(out), data.where())
