@@ -140,7 +140,14 @@ class Names:
                 return known
         found = _find(table)
         self._found.append(found)
+        # What goes by a table that is forgotten is never met again, and holds its names.
+        held = [one for one in self._kernels if self._remembers(one)]
+        self._kernels = deque(held, KEPT)
         return found
+
+    def _remembers(self, kernels: Kernels) -> bool:
+        tables = {id(one) for one in self._found}
+        return all(one is None or id(one) in tables for one in kernels.found)
 
     def matched(self, tables: Tables, kernels: Sequence[KernelName]) -> Kernels:
         """The metadata records, held against the descriptors."""

@@ -507,8 +507,9 @@ def test_the_full_symbol_table_is_the_one_that_was_not_stripped():
         assert table.functions() == {"k": (address, 4)}
 
 
-def symbols_of(data):
-    return reader.Parser().symbols(amdgpu_elf.open_elf(view(data)))
+def symbols_of(data, parser=None):
+    parser = parser or reader.Parser()
+    return parser.symbols(amdgpu_elf.open_elf(view(data)))
 
 
 def test_a_code_object_without_symbols_has_none_to_read():
@@ -641,3 +642,13 @@ def test_what_has_no_symbols_has_no_kernels_to_measure(data):
     assert not found.code_object.kernels
     assert not found.kernels
     assert not found.descriptors
+
+
+def test_no_names_are_held_but_those_of_the_last_few_tables():
+    """The tables of a large object take 8 MB, and kernels that were matched hold theirs."""
+    parser = reader.Parser()
+    assert parser.parse(view(code_object("gfx942", "k"))).kernels == ("k",)
+    for number in range(4):
+        assert symbols_of(code_object("gfx942", f"k{number}"), parser).descriptors
+    assert len(parser._names._found) == 4
+    assert not parser._names._kernels
